@@ -1,0 +1,163 @@
+//! Agent: how Tasks are executed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::context::Context;
+use crate::meta::SettingsStatus;
+
+#[cfg(feature = "generate")]
+use {
+    super::context::MOUNTABLE,
+    crate::generate::{Column, CustomResource, Names},
+    schemars::JsonSchema,
+};
+
+super::kind! {
+    /// The image, permissions and tools with which Tasks are executed.
+    Agent, AgentSpec, SettingsStatus
+}
+
+/// How Tasks are executed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+pub struct AgentSpec {
+    /// Image of the agent container; a built-in one if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_image: Option<String>,
+    /// Command of the agent container; the image's own if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Keeps the container alive after the work, for a look inside. Needs command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub human_in_the_loop: Option<HumanInTheLoop>,
+    /// Contexts of every Task of this Agent, before the Task's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_contexts: Vec<Context>,
+    /// Secrets that the agent gets, as environment variables or files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Credential>,
+    /// Further labels of the pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_labels: BTreeMap<String, String>,
+    /// Where the pods may run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<PodScheduling>,
+    /// ServiceAccount of the pods.
+    #[cfg_attr(feature = "generate", schemars(length(min = 1)))]
+    pub service_account_name: String,
+}
+
+/// Keeps the container alive after the work.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+pub struct HumanInTheLoop {
+    /// Whether to do so.
+    pub enabled: bool,
+    /// For how many seconds.
+    #[serde(default = "one_hour")]
+    pub keep_alive_seconds: i32,
+}
+
+/// One key of a Secret, given to the agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+#[cfg_attr(feature = "generate", schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.mountPath) || !has(self.fileMode) || (self.fileMode >= 0 && self.fileMode <= 511)",
+    "message": "fileMode must be between 0 and 0777 (decimal 511)",
+}])))]
+pub struct Credential {
+    /// A name for people.
+    pub name: String,
+    /// The Secret and its key.
+    pub secret_ref: SecretKeyReference,
+    /// Environment variable that holds the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// File that holds the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "generate", schemars(length(max = 4096), extend("pattern" = MOUNTABLE)))]
+    pub mount_path: Option<String>,
+    /// Mode of that file; 0600 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_mode: Option<i32>,
+}
+
+/// One key of a Secret in the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+pub struct SecretKeyReference {
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in the Secret.
+    pub key: String,
+}
+
+/// Where pods may run, as in a PodSpec.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+pub struct PodScheduling {
+    /// Labels that the node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that are tolerated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+    /// Affinity and anti-affinity, as in a PodSpec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "generate", schemars(
+        extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true)
+    ))]
+    pub affinity: Option<Value>,
+}
+
+/// One tolerated taint, as in a PodSpec.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+pub struct Toleration {
+    /// Key of the taint; every key if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Exists or Equal (the default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Value of the taint, for Equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Effect of the taint; every effect if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+    /// For how long a NoExecute taint is tolerated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toleration_seconds: Option<i64>,
+}
+
+#[cfg(feature = "generate")]
+impl CustomResource for Agent {
+    type Spec = AgentSpec;
+    type Status = SettingsStatus;
+    const DESCRIPTION: &'static str = "Agent says how Tasks are executed: AI, permissions, tools.";
+    const NAMES: Names = Names {
+        plural: "agents",
+        singular: "agent",
+        short: &["ag"],
+    };
+    const SPEC_REQUIRED: bool = true;
+    const COLUMNS: &'static [Column] = &[
+        Column::new("Image", "string", ".spec.agentImage"),
+        Column::new("Service Account", "string", ".spec.serviceAccountName"),
+        Column::AGE,
+    ];
+}
+
+fn one_hour() -> i32 {
+    3600
+}

@@ -1,0 +1,1 @@
+//! joch-artifact.

@@ -1,0 +1,69 @@
+//! One object as the host keeps it: pruned text and the few fields that the host itself looks at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use joch_core::object::{Gvk, ObjectKey};
+use joch_core::port::Json;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DynamicObject, ObjectMeta, TypeMeta};
+
+/// A cached object. `managedFields` are gone: nobody reads them, and they are half of the metadata.
+#[derive(Debug)]
+pub(crate) struct Cached {
+    /// The object.
+    pub(crate) json: Json,
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
+    pub(crate) generation: i64,
+    pub(crate) deleting: bool,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) owners: Vec<OwnerReference>,
+}
+
+impl Cached {
+    /// Prunes an object as the API server sent it. `kind` fills in what items of a list lack.
+    pub(crate) fn new(kind: &Gvk, mut object: DynamicObject) -> Result<Arc<Self>, serde_json::Error> {
+        object.metadata.managed_fields = None;
+        object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
+        let json: Json = serde_json::to_string(&object)?.into();
+        Ok(Arc::new(Self::of(json, object.metadata)))
+    }
+
+    fn of(json: Json, metadata: ObjectMeta) -> Self {
+        Self {
+            json,
+            uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            labels: metadata.labels.unwrap_or_default(),
+            owners: metadata.owner_references.unwrap_or_default(),
+        }
+    }
+
+    /// The owner that controls the object, if there is one.
+    pub(crate) fn controller(&self) -> Option<&OwnerReference> {
+        self.owners.iter().find(|owner| owner.controller == Some(true))
+    }
+
+    /// Whether `other` is an older state, or the same one. Resource versions are compared as numbers
+    /// (Kubernetes 1.35 and later promise it, etcd's revisions have always been so).
+    pub(crate) fn is_at_least(&self, other: &Self) -> bool {
+        version(&self.resource_version) >= version(&other.resource_version)
+    }
+}
+
+/// A resource version as a number; 0 if it is none, so that it counts as the oldest.
+pub(crate) fn version(text: &str) -> u64 {
+    text.parse().unwrap_or(0)
+}
+
+/// The key of an object of `kind`.
+pub(crate) fn key(kind: &Gvk, metadata: &ObjectMeta) -> ObjectKey {
+    ObjectKey {
+        kind: kind.clone(),
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,118 @@
+//! The client of the API server, and the few calls that the host makes with it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use joch_core::object::ObjectKey;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config, Resource};
+
+/// How long a request may take. A read that takes longer is given up; a write is not repeated before its
+/// answer is known or this time is over.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig file cannot be used.
+    #[error("kubeconfig {path:?} cannot be used: {source}")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: kube::config::KubeconfigError,
+    },
+    /// Neither a kubeconfig nor a service account was found.
+    #[error(
+        "no cluster is configured: {0}; give --kubeconfig FILE, set KUBECONFIG, or run in a pod with a \
+         service account"
+    )]
+    Infer(#[source] kube::config::InferConfigError),
+    /// The client cannot be built from the configuration.
+    #[error("the client for the API server cannot be built: {0}")]
+    Client(#[source] kube::Error),
+}
+
+/// Connects with the given kubeconfig file, else as kubectl or a pod would.
+///
+/// The client's own retries are off: one place retries, above the checks (design decision 14).
+///
+/// # Errors
+/// [`ConnectError`], which names the file or says what to set. No request is made.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let named = |source| ConnectError::Kubeconfig { path: path.display().to_string(), source };
+            let file = Kubeconfig::read_from(path).map_err(named)?;
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(named)?
+        }
+        None => Config::infer().await.map_err(ConnectError::Infer)?,
+    };
+    config.default_retry = false;
+    Client::try_from(config).map_err(ConnectError::Client)
+}
+
+/// The calls on objects of one kind in one namespace (or in the cluster scope).
+pub(crate) fn api<K>(client: &Client, resource: &ApiResource, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
+    }
+}
+
+/// A write as it is sent.
+pub(crate) enum Write {
+    Create(DynamicObject),
+    Patch { patch: Patch<serde_json::Value>, subresource: Option<String>, force: bool },
+    Delete(DeleteParams),
+}
+
+/// Sends one write; a deletion's answer is none.
+pub(crate) async fn send(
+    api: &Api<DynamicObject>,
+    key: &ObjectKey,
+    manager: &str,
+    write: Write,
+) -> Result<Option<DynamicObject>, kube::Error> {
+    let field_manager = Some(manager.to_owned());
+    match write {
+        Write::Create(object) => {
+            let params = PostParams { field_manager, ..PostParams::default() };
+            api.create(&params, &object).await.map(Some)
+        }
+        Write::Patch { patch, subresource, force } => {
+            let params = PatchParams { field_manager, force, ..PatchParams::default() };
+            match subresource {
+                None => api.patch(&key.name, &params, &patch).await.map(Some),
+                Some(sub) => api.patch_subresource(&sub, &key.name, &params, &patch).await.map(Some),
+            }
+        }
+        Write::Delete(params) => api.delete(&key.name, &params).await.map(|_| None),
+    }
+}
+
+/// Lists everything that matches, page by page.
+pub(crate) async fn list(
+    api: &Api<DynamicObject>,
+    labels: Option<&str>,
+) -> Result<Vec<DynamicObject>, kube::Error> {
+    let mut params = ListParams::default().limit(500);
+    if let Some(labels) = labels {
+        params = params.labels(labels);
+    }
+    let mut objects = Vec::new();
+    loop {
+        let page = api.list(&params).await?;
+        objects.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(objects),
+        }
+    }
+}

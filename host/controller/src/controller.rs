@@ -1,0 +1,287 @@
+//! One controller at work: changes wake keys, keys get turns, a turn calls the guest.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use joch_core::backoff;
+use joch_core::dependency::Dependencies;
+use joch_core::manifest::{ControllerSpec, WakeBy};
+use joch_core::object::{Gvk, ObjectKey, ObjectRef};
+use joch_core::outcome::{Failure, Outcome};
+use joch_core::port::{Call, Note, Report};
+use joch_core::queue::{Lane, Next, Queue};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, debug, info_span, warn};
+
+use crate::cached::Cached;
+use crate::hub::Listener;
+use crate::kinds::lock;
+use crate::metrics::{NameLabels, PluginLabels, ResultLabels};
+use crate::registry::Version;
+use crate::session::{Handle, Session, Surroundings, job_kind, unix_ms};
+use crate::store::Change;
+
+/// A controller whose watches are in sync.
+pub(crate) struct Controller {
+    spec: ControllerSpec,
+    version: Arc<ArcSwap<Version>>,
+    around: Arc<Surroundings>,
+    inner: Mutex<Inner>,
+    wake: Notify,
+    turns: AtomicU64,
+    label: NameLabels,
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: Queue<ObjectKey>,
+    attempts: HashMap<ObjectKey, u32>,
+    dependencies: Dependencies,
+}
+
+/// How much a controller has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) waiting: usize,
+    pub(crate) running: usize,
+    pub(crate) objects: usize,
+    pub(crate) turns: u64,
+}
+
+impl Controller {
+    pub(crate) fn new(
+        spec: ControllerSpec,
+        version: Arc<ArcSwap<Version>>,
+        around: Surroundings,
+    ) -> Arc<Self> {
+        let name = format!("{}/{}", version.load().plugin(), spec.name);
+        Arc::new(Self {
+            spec,
+            version,
+            around: Arc::new(around),
+            inner: Mutex::default(),
+            wake: Notify::new(),
+            turns: AtomicU64::new(0),
+            label: NameLabels { name },
+        })
+    }
+
+    /// Gives turns until `stop`, then waits for the ones under way (a drain).
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        while !stop.is_cancelled() {
+            let (key, due) = self.next();
+            if let Some(key) = key {
+                tasks.spawn(self.clone().turn(key));
+                continue;
+            }
+            let due = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = due => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Reconciles everything once more, behind fresh changes: a new version went live.
+    pub(crate) fn sweep(&self) {
+        let keys: Vec<_> = self.primaries().collect();
+        let now = Instant::now();
+        let mut inner = lock(&self.inner);
+        for key in keys {
+            inner.queue.wake(key, Lane::Backlog, now);
+        }
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// How much there is to do.
+    pub(crate) fn load(&self) -> Load {
+        let objects = self.spec.reconciles().filter_map(|kind| self.around.views.get(kind));
+        let objects = objects.map(crate::hub::View::len).sum();
+        let inner = lock(&self.inner);
+        let (waiting, running) = (inner.queue.depth(), inner.queue.running());
+        Load { waiting, running, objects, turns: self.turns.load(Ordering::Relaxed) }
+    }
+
+    fn primaries(&self) -> impl Iterator<Item = ObjectKey> {
+        self.spec
+            .reconciles()
+            .filter_map(|kind| self.around.views.get(kind))
+            .flat_map(crate::hub::View::keys)
+    }
+
+    /// The next key if one is due and the plugin's concurrency allows it; else when to look again.
+    fn next(&self) -> (Option<ObjectKey>, Option<Instant>) {
+        let now = Instant::now();
+        let limit = usize::from(self.version.load().manifest.limits.concurrency);
+        let mut inner = lock(&self.inner);
+        let free = inner.queue.running() < limit;
+        let key = if free { inner.queue.take(now) } else { None };
+        let depth = i64::try_from(inner.queue.depth()).unwrap_or(i64::MAX);
+        self.around.metrics.queue_depth.get_or_create(&self.label).set(depth);
+        (key, if free { inner.queue.next_due() } else { None })
+    }
+
+    async fn turn(self: Arc<Self>, key: ObjectKey) {
+        let primary = self.around.views.get(&key.kind).and_then(|view| view.get(&key));
+        let next = match primary {
+            Some(primary) if !primary.deleting => {
+                let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+                let version = self.version.load_full();
+                let span = info_span!(
+                    "reconcile", plugin = version.plugin(), controller = %self.spec.name, key = %key,
+                    reconcile_id = turn, digest = version.digest.short(),
+                );
+                self.reconcile(version, &key, primary).instrument(span).await
+            }
+            // One that is being deleted belongs to the garbage collector.
+            Some(_) => Next::OnChange,
+            None => {
+                self.forget(&key);
+                Next::OnChange
+            }
+        };
+        lock(&self.inner).queue.finish(key, next, Instant::now());
+        self.wake.notify_one();
+    }
+
+    async fn reconcile(self: &Arc<Self>, version: Arc<Version>, key: &ObjectKey, primary: Arc<Cached>) -> Next {
+        let attempt = lock(&self.inner).attempts.get(key).copied().unwrap_or(0);
+        let (controller, reader) = (self.clone(), key.clone());
+        let record = move |read| lock(&controller.inner).dependencies.add(&reader, read);
+        let session = Arc::new(Session::new(
+            self.around.clone(),
+            version.clone(),
+            key.clone(),
+            primary.clone(),
+            Box::new(record),
+        ));
+        let call = Call {
+            controller: self.spec.name.to_string(),
+            target: ObjectRef { key: key.clone(), uid: Some(primary.uid.clone()) },
+            object: primary.json.clone(),
+            now_unix_ms: unix_ms(),
+            attempt,
+            session: Arc::new(Handle(session.clone())),
+        };
+        debug!("reconcile started");
+        let began = Instant::now();
+        let report = version.code.reconcile(call).await;
+        session.settle().await;
+        lock(&self.inner).dependencies.replace(key, session.reads());
+        self.account(&version, &report, began.elapsed());
+        self.judge(&version, key, &primary, report, attempt)
+    }
+
+    /// Decides about the next turn, and tells of failures.
+    fn judge(&self, version: &Version, key: &ObjectKey, primary: &Cached, report: Report, attempt: u32) -> Next {
+        let now = Instant::now();
+        let failure = match report.result {
+            Ok(outcome) => {
+                lock(&self.inner).attempts.remove(key);
+                debug!(outcome = ?outcome, "reconcile finished");
+                return match outcome {
+                    Outcome::Done => Next::OnChange,
+                    Outcome::RequeueAfter(after) => Next::At(now + after.min(backoff::LONGEST_REQUEUE)),
+                };
+            }
+            Err(failure) => failure,
+        };
+        let attempt = attempt.saturating_add(1);
+        lock(&self.inner).attempts.insert(key.clone(), attempt);
+        let delay = backoff::delay(&failure, attempt, rand::random());
+        debug!(outcome = failure.category(), "reconcile finished");
+        warn!(error = %failure, attempt, retry_in = ?delay, "reconcile failed");
+        if let Some(note) = note(&failure) {
+            let published =
+                self.around.notes.publish(version.plugin(), self.spec.name.as_str(), key, &primary.uid, note);
+            if let Err(error) = published {
+                debug!(%error, "the failure was not published as an event");
+            }
+        }
+        Next::Retry { at: delay.map(|delay| now + delay), hold: now + backoff::FIRST }
+    }
+
+    fn account(&self, version: &Version, report: &Report, took: Duration) {
+        let metrics = &self.around.metrics;
+        let result = match &report.result {
+            Ok(Outcome::Done) => "success",
+            Ok(Outcome::RequeueAfter(_)) => "requeue_after",
+            Err(_) => "error",
+        };
+        let labels = ResultLabels { controller: self.label.name.clone(), result };
+        metrics.reconciles.get_or_create(&labels).inc();
+        metrics.reconcile_seconds.get_or_create(&self.label).observe(took.as_secs_f64());
+        let plugin = PluginLabels { plugin: version.plugin().to_owned() };
+        metrics.cpu_seconds.get_or_create(&plugin).inc_by(report.cpu.as_secs_f64());
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        let mut inner = lock(&self.inner);
+        inner.attempts.remove(key);
+        inner.dependencies.forget(key);
+    }
+
+    /// The primary that controls an object, if it is one of ours.
+    fn owner_of(&self, kind: &Gvk, object: &Cached, namespace: Option<&String>) -> Option<ObjectKey> {
+        let watched = |watch: &&joch_core::manifest::WatchSpec| watch.kind == *kind && watch.by == WakeBy::Owner;
+        self.spec.watch.iter().find(watched)?;
+        let owner = object.controller()?;
+        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+        let primary = self.spec.reconciles().find(|p| p.kind == owner.kind && p.group == group)?;
+        let namespaced = self.around.views.get(primary)?.served.namespaced;
+        let namespace = namespace.filter(|_| namespaced).cloned();
+        Some(ObjectKey { kind: primary.clone(), namespace, name: owner.name.clone() })
+    }
+}
+
+impl Listener for Controller {
+    fn changed(&self, change: &Change) {
+        let Change { key, old, new, initial } = change;
+        let states = || [old, new].into_iter().flatten();
+        let mut owners: Vec<ObjectKey> =
+            states().filter_map(|state| self.owner_of(&key.kind, state, key.namespace.as_ref())).collect();
+        owners.dedup();
+        if key.kind == job_kind() && !owners.is_empty() {
+            lock(&self.around.jobs).changed(key, new.as_deref());
+        }
+        if new.is_none() {
+            lock(&self.around.applied).forget(key);
+        }
+        let lane = if *initial { Lane::Backlog } else { Lane::Fresh };
+        let now = Instant::now();
+        let mut inner = lock(&self.inner);
+        if self.spec.reconciles().any(|kind| *kind == key.kind) {
+            inner.queue.wake(key.clone(), lane, now);
+        }
+        for concerned in owners.into_iter().chain(inner.dependencies.readers_of(key)) {
+            inner.queue.wake(concerned, lane, now);
+        }
+        drop(inner);
+        self.wake.notify_one();
+    }
+}
+
+/// The event that a failure is worth: what a retry alone does not mend.
+fn note(failure: &Failure) -> Option<Note> {
+    let reason = match failure {
+        Failure::Transient(_) | Failure::Host(_) => return None,
+        Failure::Permanent(problem) => problem.reason.clone(),
+        other => other.category().to_owned(),
+    };
+    Some(Note { warning: true, reason, message: failure.to_string() })
+}

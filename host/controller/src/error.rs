@@ -1,0 +1,100 @@
+//! What the API server's refusals mean for a guest: one mapping for every call.
+
+use std::time::Duration;
+
+use joch_core::object::{ObjectKey, ObjectRef};
+use joch_core::port::KubeError;
+use kube::core::Status;
+
+/// Translates a client's error about `target`.
+pub(crate) fn translate(error: kube::Error, verb: &str, target: &ObjectKey) -> KubeError {
+    let target = || ObjectRef { key: target.clone(), uid: None };
+    match error {
+        kube::Error::Api(status) => refusal(&status, verb, target()),
+        kube::Error::SerdeError(error) => KubeError::Other(format!("unreadable answer: {error}")),
+        kube::Error::BuildRequest(error) => KubeError::Invalid(error.to_string()),
+        // Connection refused, cut, timed out: the server may or may not have seen the request.
+        _ => KubeError::Unavailable(None),
+    }
+}
+
+fn refusal(status: &Status, verb: &str, target: ObjectRef) -> KubeError {
+    let details = status.details.as_ref();
+    let retry = details.map(|d| u64::from(d.retry_after_seconds)).filter(|s| *s > 0);
+    match (status.code, status.reason.as_str()) {
+        (404, _) => KubeError::NotFound,
+        (409, "AlreadyExists") => KubeError::AlreadyExists(target),
+        (409, _) => {
+            let causes = details.map(|d| d.causes.as_slice()).unwrap_or_default();
+            let conflicts: Vec<String> = causes
+                .iter()
+                .filter(|cause| cause.reason == "FieldManagerConflict")
+                .map(|cause| format!("{} ({})", cause.field, cause.message))
+                .collect();
+            if conflicts.is_empty() { KubeError::Stale } else { KubeError::OwnedByOther(conflicts) }
+        }
+        (403, _) if status.message.contains("is forbidden: User") => KubeError::Denied {
+            verb: verb.to_owned(),
+            target,
+            missing_grant: format!("the host's own service account: {}", status.message),
+        },
+        (400 | 403 | 405 | 413 | 415 | 422, _) => KubeError::Invalid(status.message.clone()),
+        (429 | 500 | 502 | 503 | 504, _) => KubeError::Unavailable(retry.map(Duration::from_secs)),
+        _ => KubeError::Other(status.message.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    use super::*;
+
+    fn status(code: u16, reason: &str, message: &str) -> kube::Error {
+        let status = Status { code, reason: reason.into(), message: message.into(), ..Status::default() };
+        kube::Error::Api(Box::new(status))
+    }
+
+    fn of(error: kube::Error) -> KubeError {
+        let key = ObjectKey {
+            kind: "v1/ConfigMap".parse().unwrap(),
+            namespace: Some("a".into()),
+            name: "m".into(),
+        };
+        translate(error, "create", &key)
+    }
+
+    #[test]
+    fn refusals_by_code_and_reason() {
+        assert_eq!(of(status(404, "NotFound", "")), KubeError::NotFound);
+        assert!(matches!(of(status(409, "AlreadyExists", "")), KubeError::AlreadyExists(_)));
+        assert_eq!(of(status(409, "Conflict", "")), KubeError::Stale);
+        assert_eq!(of(status(422, "Invalid", "bad")), KubeError::Invalid("bad".into()));
+        assert_eq!(of(status(503, "", "")), KubeError::Unavailable(None));
+        let rbac = "configmaps is forbidden: User \"x\" cannot create";
+        assert!(matches!(of(status(403, "Forbidden", rbac)), KubeError::Denied { .. }));
+        let terminating = "forbidden: unable to create new content in namespace a";
+        assert!(matches!(of(status(403, "Forbidden", terminating)), KubeError::Invalid(_)));
+    }
+
+    #[test]
+    fn an_apply_conflict_names_the_fields() {
+        let cause = StatusCause {
+            reason: "FieldManagerConflict".into(),
+            message: "conflict with \"kubectl\"".into(),
+            field: ".data.a".into(),
+        };
+        let details = StatusDetails { causes: vec![cause], ..StatusDetails::default() };
+        let status = Status { code: 409, reason: "Conflict".into(), details: Some(details), ..Status::default() };
+        let error = of(kube::Error::Api(Box::new(status)));
+        assert_eq!(error, KubeError::OwnedByOther(vec![".data.a (conflict with \"kubectl\")".into()]));
+    }
+
+    #[test]
+    fn a_retry_time_is_passed_on() {
+        let details = StatusDetails { retry_after_seconds: 7, ..StatusDetails::default() };
+        let status = Status { code: 429, details: Some(details), ..Status::default() };
+        let error = of(kube::Error::Api(Box::new(status)));
+        assert_eq!(error, KubeError::Unavailable(Some(Duration::from_secs(7))));
+    }
+}

@@ -1,0 +1,81 @@
+//! The controllers' metrics. Names are controller-runtime's where they exist, so that existing
+//! dashboards work; labels come from closed sets, never object names.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Which controller, and how it went.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ResultLabels {
+    pub(crate) controller: String,
+    pub(crate) result: &'static str,
+}
+
+/// Which controller; `name` as controller-runtime's work queue calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct NameLabels {
+    pub(crate) name: String,
+}
+
+/// A call to the API server that a plugin made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ApiLabels {
+    pub(crate) plugin: String,
+    pub(crate) verb: &'static str,
+    pub(crate) result: &'static str,
+}
+
+/// Which plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct PluginLabels {
+    pub(crate) plugin: String,
+}
+
+/// The metrics; cloning shares them.
+#[derive(Clone)]
+pub struct Metrics {
+    pub(crate) reconciles: Family<ResultLabels, Counter>,
+    pub(crate) reconcile_seconds: Family<NameLabels, Histogram>,
+    pub(crate) queue_depth: Family<NameLabels, Gauge>,
+    pub(crate) api_calls: Family<ApiLabels, Counter>,
+    pub(crate) cpu_seconds: Family<PluginLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
+    pub(crate) swaps: Family<PluginLabels, Counter>,
+    pub(crate) denials: Family<PluginLabels, Counter>,
+    pub(crate) events_dropped: Family<PluginLabels, Counter>,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    pub fn register(registry: &mut Registry) -> Self {
+        let seconds = || Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0]);
+        let metrics = Self {
+            reconciles: Family::default(),
+            reconcile_seconds: Family::new_with_constructor(seconds),
+            queue_depth: Family::default(),
+            api_calls: Family::default(),
+            cpu_seconds: Family::default(),
+            swaps: Family::default(),
+            denials: Family::default(),
+            events_dropped: Family::default(),
+        };
+        let name = "controller_runtime_reconcile";
+        registry.register(name, "Reconciles per controller by result", metrics.reconciles.clone());
+        let name = "controller_runtime_reconcile_time_seconds";
+        registry.register(name, "Length of a reconcile per controller", metrics.reconcile_seconds.clone());
+        registry.register("workqueue_depth", "Objects that wait for a turn", metrics.queue_depth.clone());
+        let name = "joch_plugin_api_calls";
+        registry.register(name, "Calls to the API server by plugin, verb and result", metrics.api_calls.clone());
+        let name = "joch_plugin_cpu_seconds";
+        registry.register(name, "Time that a plugin's guests computed", metrics.cpu_seconds.clone());
+        registry.register("joch_plugin_swaps", "Versions that went live", metrics.swaps.clone());
+        registry.register("joch_plugin_denials", "Calls outside the grant", metrics.denials.clone());
+        let name = "joch_plugin_events_dropped";
+        let help = "Events that were not published because too many were under way";
+        registry.register(name, help, metrics.events_dropped.clone());
+        metrics
+    }
+}

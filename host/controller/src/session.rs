@@ -1,0 +1,253 @@
+//! One reconcile's hands on the cluster: every call is checked, counted and recorded here.
+//!
+//! # Guarantees
+//! - Nothing is sent that the plugin's authority does not cover, or beyond its bounds.
+//! - A read is recorded before it is answered, so that no change falls between (G2).
+//! - A write is a task of the host's: it goes on when the guest is stopped, and [`Session::settle`]
+//!   waits for it before the object gets its next turn (G1, design decision 14).
+
+mod jobs;
+mod notes;
+mod read;
+mod status;
+mod write;
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use joch_core::dependency::Read;
+use joch_core::grant::{self, KubeCall};
+use joch_core::object::{Gvk, ObjectKey, ObjectRef};
+use joch_core::port::{
+    self, Change, Freshness, Json, KubeError, Note, Query, StartError, Started, Verdict, field_manager,
+};
+use kube::Client;
+use kube::api::DynamicObject;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::cached::{self, Cached};
+use crate::client::REQUEST_TIMEOUT;
+use crate::error::translate;
+use crate::hub::View;
+use crate::kinds::{Kinds, Served, lock};
+use crate::metrics::{ApiLabels, Metrics, PluginLabels};
+use crate::registry::Version;
+
+pub(crate) use jobs::{JobLedger, job_kind};
+pub(crate) use notes::Notes;
+pub(crate) use status::unix_ms;
+pub(crate) use write::Applied;
+
+/// What all sessions of one controller share.
+pub(crate) struct Surroundings {
+    pub(crate) client: Client,
+    pub(crate) kinds: Arc<Kinds>,
+    pub(crate) metrics: Metrics,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) controller: String,
+    /// The kinds that the controller reconciles or watches.
+    pub(crate) views: HashMap<Gvk, View>,
+    /// What this controller applied last, by object.
+    pub(crate) applied: Mutex<Applied>,
+    /// The unfinished Jobs of this controller.
+    pub(crate) jobs: Mutex<JobLedger>,
+    /// Status fields that the installed CRD drops.
+    pub(crate) dropped: Mutex<BTreeSet<String>>,
+}
+
+/// Whom to tell at once of a read.
+pub(crate) type Recorder = Box<dyn Fn(Read) + Send + Sync>;
+
+/// One reconcile.
+pub(crate) struct Session {
+    around: Arc<Surroundings>,
+    version: Arc<Version>,
+    /// The primary as the reconcile was given it.
+    primary: Arc<Cached>,
+    key: ObjectKey,
+    fields: joch_core::manifest::StatusFields,
+    record: Recorder,
+    reads: Mutex<BTreeSet<Read>>,
+    calls: AtomicU32,
+    writes: TaskTracker,
+}
+
+impl Session {
+    pub(crate) fn new(
+        around: Arc<Surroundings>,
+        version: Arc<Version>,
+        key: ObjectKey,
+        primary: Arc<Cached>,
+        record: Recorder,
+    ) -> Self {
+        let named = |c: &&joch_core::manifest::ControllerSpec| c.name.as_str() == around.controller;
+        let fields = version.manifest.controllers.iter().find(named).map(|c| c.status.clone());
+        Self {
+            around,
+            version,
+            primary,
+            key,
+            fields: fields.unwrap_or_default(),
+            record,
+            reads: Mutex::default(),
+            calls: AtomicU32::new(0),
+            writes: TaskTracker::new(),
+        }
+    }
+
+    /// Waits for the writes that are under way.
+    pub(crate) async fn settle(&self) {
+        self.writes.close();
+        self.writes.wait().await;
+    }
+
+    /// What was read, so far.
+    pub(crate) fn reads(&self) -> BTreeSet<Read> {
+        lock(&self.reads).clone()
+    }
+
+    fn manager(&self) -> String {
+        field_manager(self.version.plugin(), &self.around.controller)
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.key.namespace.as_deref()
+    }
+
+    /// Checks a call against the authority. A denial is counted.
+    fn allow(&self, call: &KubeCall<'_>, target: &ObjectKey) -> Result<(), KubeError> {
+        let authority = &self.version.authority;
+        grant::decide(&authority.requested, &authority.granted, call, self.namespace()).map_err(|missing| {
+            let plugin = self.version.plugin().to_owned();
+            self.around.metrics.denials.get_or_create(&PluginLabels { plugin }).inc();
+            tracing::warn!(missing_grant = %missing, "a call was denied");
+            KubeError::Denied {
+                verb: call.verb.as_str().to_owned(),
+                target: ObjectRef { key: target.clone(), uid: None },
+                missing_grant: missing,
+            }
+        })
+    }
+
+    fn record(&self, read: Read) {
+        if lock(&self.reads).insert(read.clone()) {
+            (self.record)(read);
+        }
+    }
+
+    /// Counts a call to the API server against the bound per reconcile.
+    fn spend(&self) -> Result<(), KubeError> {
+        let limit = self.version.manifest.limits.api_per_reconcile;
+        if self.calls.fetch_add(1, Ordering::Relaxed) < limit {
+            return Ok(());
+        }
+        Err(KubeError::OverLimit(format!("{limit} calls to the API server per reconcile (api-per-reconcile)")))
+    }
+
+    /// The resource that serves `kind`.
+    async fn served(&self, kind: &Gvk) -> Result<Served, KubeError> {
+        if let Some(view) = self.around.views.get(kind) {
+            return Ok(view.served.clone());
+        }
+        let missing = || KubeError::Invalid(format!("the API server does not serve {kind}"));
+        let key = ObjectKey { kind: kind.clone(), namespace: None, name: String::new() };
+        let found = self.around.kinds.find(kind).await.map_err(|error| translate(error, "get", &key))?;
+        found.ok_or_else(missing)
+    }
+
+    /// Runs one request: bounded in time, counted by its result.
+    async fn request<T>(
+        &self,
+        verb: &'static str,
+        target: &ObjectKey,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, KubeError> {
+        let result = match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+            Ok(answer) => answer.map_err(|error| translate(error, verb, target)),
+            Err(_) => Err(KubeError::Unavailable(None)),
+        };
+        let outcome = match &result {
+            Ok(_) => "success",
+            Err(KubeError::NotFound) => "not-found",
+            Err(KubeError::AlreadyExists(_) | KubeError::Stale | KubeError::OwnedByOther(_)) => "conflict",
+            Err(KubeError::Unavailable(_)) => "unavailable",
+            Err(_) => "refused",
+        };
+        let plugin = self.version.plugin().to_owned();
+        self.around.metrics.api_calls.get_or_create(&ApiLabels { plugin, verb, result: outcome }).inc();
+        result
+    }
+
+    /// Runs a write as a task of the host's, which the guest cannot cut off.
+    async fn outliving<T: Send + 'static>(
+        self: Arc<Self>,
+        write: impl Future<Output = Result<T, KubeError>> + Send + 'static,
+    ) -> Result<T, KubeError> {
+        let task = self.writes.spawn(write.in_current_span());
+        task.await.unwrap_or_else(|error| Err(KubeError::Other(format!("the write was lost: {error}"))))
+    }
+
+    /// Takes an object that the API server answered with into the cache, and prunes it for the guest.
+    fn learn(&self, key: &ObjectKey, object: DynamicObject) -> Result<Arc<Cached>, KubeError> {
+        let object = Cached::new(&key.kind, object)
+            .map_err(|error| KubeError::Other(format!("unreadable answer: {error}")))?;
+        // A view of metadata only must not hold a whole object: the next event would shrink it again.
+        if let Some(view) = self.around.views.get(&key.kind)
+            && view.data == joch_core::manifest::WatchData::Full
+        {
+            view.learn(key, object.clone());
+        }
+        Ok(object)
+    }
+}
+
+/// What the guest holds: the session, shared with the writes that outlive it.
+pub(crate) struct Handle(pub(crate) Arc<Session>);
+
+#[async_trait]
+impl port::Session for Handle {
+    async fn get(&self, what: &ObjectRef, freshness: Freshness) -> Result<Json, KubeError> {
+        self.0.get(what, freshness).await
+    }
+
+    async fn list(&self, query: &Query, freshness: Freshness) -> Result<Vec<Json>, KubeError> {
+        self.0.list(query, freshness).await
+    }
+
+    async fn count(&self, query: &Query) -> Result<u64, KubeError> {
+        self.0.count(query)
+    }
+
+    async fn write(&self, change: Change) -> Result<Json, KubeError> {
+        let session = self.0.clone();
+        self.0.clone().outliving(async move { session.write(change).await }).await
+    }
+
+    async fn report_status(&self, status: String, generation: Option<i64>) -> Result<Verdict, KubeError> {
+        let session = self.0.clone();
+        self.0.clone().outliving(async move { session.report_status(&status, generation).await }).await
+    }
+
+    async fn start_job(&self, job: String) -> Result<Started, StartError> {
+        let session = self.0.clone();
+        let start = async move { Ok(session.start_job(&job).await) };
+        match self.0.clone().outliving(start).await {
+            Ok(started) => started,
+            Err(error) => Err(StartError::Refused(error)),
+        }
+    }
+
+    async fn publish(&self, note: Note) -> Result<(), KubeError> {
+        let Session { around, version, primary, key, .. } = &*self.0;
+        around.notes.publish(version.plugin(), &around.controller, key, &primary.uid, note)
+    }
+}
+
+/// The key that an object names itself by.
+fn key_of(kind: &Gvk, object: &DynamicObject) -> ObjectKey {
+    cached::key(kind, &object.metadata)
+}

@@ -1,0 +1,187 @@
+//! Starting Jobs: checked, owned, deterministic by name, never adopted from somebody else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use joch_core::job;
+use joch_core::object::{Gvk, ObjectKey, ObjectRef};
+use joch_core::port::{KubeError, StartError, Started};
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::cached::Cached;
+use crate::client::{Write, api, send};
+use crate::kinds::lock;
+
+/// The annotation that names the plugin and controller which started a Job.
+const STARTED_BY: &str = "joch.dev/started-by";
+
+/// The kind of Jobs.
+pub(crate) fn job_kind() -> Gvk {
+    Gvk::new("batch", "v1", "Job")
+}
+
+/// The unfinished Jobs of one controller: what its `max-active` counts.
+#[derive(Debug, Default)]
+pub(crate) struct JobLedger(HashMap<ObjectKey, String>);
+
+impl JobLedger {
+    /// A Job that the controller's primaries own changed.
+    pub(crate) fn changed(&mut self, key: &ObjectKey, job: Option<&Cached>) {
+        let unfinished = job.filter(|job| {
+            serde_json::from_str::<Value>(&job.json).is_ok_and(|job| !job::is_finished(&job))
+        });
+        match unfinished {
+            Some(job) => {
+                self.0.insert(key.clone(), job.uid.clone());
+            }
+            None => {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    /// Books a place for a Job that is about to be created; false if there is none.
+    fn book(&mut self, key: &ObjectKey, limit: u32) -> bool {
+        if self.0.contains_key(key) {
+            return true;
+        }
+        let free = self.0.len() < limit as usize;
+        if free {
+            self.0.insert(key.clone(), String::new());
+        }
+        free
+    }
+
+    /// Gives back the place of a Job that was not created.
+    fn release(&mut self, key: &ObjectKey) {
+        if self.0.get(key).is_some_and(String::is_empty) {
+            self.0.remove(key);
+        }
+    }
+}
+
+impl Session {
+    pub(super) async fn start_job(&self, text: &str) -> Result<Started, StartError> {
+        let refused = |error: KubeError| StartError::Refused(error);
+        let authority = self.version.authority.jobs.as_ref().ok_or_else(|| {
+            refused(KubeError::Invalid("starting Jobs is not granted (grant.jobs)".to_owned()))
+        })?;
+        let mut document = super::write::parse_object(text).map_err(refused)?;
+        job::check(&document, authority).map_err(|text| refused(KubeError::Invalid(text)))?;
+        let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let Some(namespace) = self.namespace().filter(|_| !name.is_empty()) else {
+            let text = "a Job needs a name, and a primary in a namespace";
+            return Err(refused(KubeError::Invalid(text.to_owned())));
+        };
+        let key = ObjectKey {
+            kind: job_kind(),
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        if let Some(held) = self.around.views.get(&key.kind).and_then(|view| view.get(&key)) {
+            return self.classify(&key, &held);
+        }
+        let limit = authority.requested.max_active.min(authority.granted.max_active);
+        if !lock(&self.around.jobs).book(&key, limit) {
+            return Err(StartError::OverBudget(limit));
+        }
+        self.adorn(&mut document, namespace);
+        let started = self.create_job(&key, document).await;
+        if !matches!(started, Ok(Started::Created(_) | Started::AlreadyRunning(_))) {
+            lock(&self.around.jobs).release(&key);
+        }
+        started
+    }
+
+    async fn create_job(&self, key: &ObjectKey, document: Value) -> Result<Started, StartError> {
+        let invalid = |error: serde_json::Error| KubeError::Invalid(error.to_string());
+        let create = async {
+            let object: DynamicObject = serde_json::from_value(document).map_err(invalid)?;
+            let served = self.served(&key.kind).await?;
+            self.spend()?;
+            let api = api(&self.around.client, &served.resource, key.namespace.as_deref());
+            self.request("create", key, send(&api, key, &self.manager(), Write::Create(object))).await
+        };
+        match create.await {
+            Ok(Some(object)) => {
+                let stored = self.learn(key, object).map_err(StartError::Refused)?;
+                let uid = Some(stored.uid.clone());
+                Ok(Started::Created(ObjectRef { key: key.clone(), uid }))
+            }
+            Ok(None) => Err(StartError::Refused(KubeError::Other("the answer held no Job".to_owned()))),
+            Err(KubeError::AlreadyExists(_)) => match self.get_live(key).await {
+                Ok(held) => self.classify(key, &held),
+                Err(error) => Err(StartError::Refused(error)),
+            },
+            Err(error) => Err(StartError::Refused(error)),
+        }
+    }
+
+    /// What a Job that bears the name means for the start.
+    fn classify(&self, key: &ObjectKey, held: &Arc<Cached>) -> Result<Started, StartError> {
+        let found = ObjectRef { key: key.clone(), uid: Some(held.uid.clone()) };
+        let own = held.controller().is_some_and(|owner| owner.uid == self.primary.uid);
+        match (own, held.deleting) {
+            (_, true) => Err(StartError::NameTerminating(found)),
+            (true, false) => Ok(Started::AlreadyRunning(found)),
+            (false, false) => Err(StartError::NameTaken(found)),
+        }
+    }
+
+    /// Adds what only the host may say: namespace, owner, annotation.
+    fn adorn(&self, document: &mut Value, namespace: &str) {
+        document["apiVersion"] = "batch/v1".into();
+        document["kind"] = "Job".into();
+        let metadata = &mut document["metadata"];
+        metadata["namespace"] = namespace.into();
+        metadata["ownerReferences"] = json!([self.owner()]);
+        metadata["annotations"][STARTED_BY] =
+            format!("{}/{}", self.version.plugin(), self.around.controller).into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { kind: job_kind(), namespace: Some("a".into()), name: name.into() }
+    }
+
+    fn job(finished: bool) -> Arc<Cached> {
+        let condition = json!([{"type": "Complete", "status": "True"}]);
+        let conditions = if finished { condition } else { json!([]) };
+        let object = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "uid": "u"},
+            "status": {"conditions": conditions}
+        });
+        Cached::new(&job_kind(), serde_json::from_value(object).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_budget_counts_booked_and_unfinished_jobs() {
+        let mut ledger = JobLedger::default();
+        assert!(ledger.book(&key("one"), 2) && ledger.book(&key("two"), 2));
+        assert!(!ledger.book(&key("three"), 2), "the budget is used up");
+        assert!(ledger.book(&key("one"), 2), "a repeated start takes no second place");
+        ledger.changed(&key("one"), Some(&job(false)));
+        assert!(!ledger.book(&key("three"), 2));
+        ledger.changed(&key("one"), Some(&job(true)));
+        assert!(ledger.book(&key("three"), 2), "a finished Job frees its place");
+        ledger.changed(&key("two"), None);
+        assert!(ledger.book(&key("four"), 2), "a deleted Job frees its place");
+    }
+
+    #[test]
+    fn a_start_that_failed_gives_its_place_back_but_a_running_job_keeps_its_own() {
+        let mut ledger = JobLedger::default();
+        ledger.book(&key("one"), 1);
+        ledger.release(&key("one"));
+        assert!(ledger.book(&key("two"), 1));
+        ledger.changed(&key("two"), Some(&job(false)));
+        ledger.release(&key("two"));
+        assert!(!ledger.book(&key("three"), 1));
+    }
+}

@@ -1,0 +1,167 @@
+//! Reads: the cache's answer, confirmed or live as the guest asks.
+
+use std::sync::Arc;
+
+use joch_core::dependency::Read;
+use joch_core::grant::{KubeCall, Verb};
+use joch_core::object::{ObjectKey, ObjectRef};
+use joch_core::port::{Freshness, Json, KubeError, Query};
+use joch_core::selector::Selector;
+use serde_json::{Map, Value};
+
+use super::{Session, key_of};
+use crate::cached::Cached;
+use crate::client::{self, api};
+use crate::hub::View;
+
+impl Session {
+    pub(super) async fn get(&self, what: &ObjectRef, freshness: Freshness) -> Result<Json, KubeError> {
+        self.allow(&KubeCall::on(Verb::Get, &what.key), &what.key)?;
+        self.record(Read::Object(what.key.clone()));
+        let view = self.around.views.get(&what.key.kind);
+        let object = match (freshness, view) {
+            (Freshness::Live, _) => self.get_live(&what.key).await?,
+            (_, None) => return Err(KubeError::NotWatched(what.key.kind.to_string())),
+            (freshness, Some(view)) => match view.get(&what.key) {
+                Some(object) => object,
+                None if freshness == Freshness::Cached => return Err(KubeError::NotFound),
+                None => self.get_live(&what.key).await?,
+            },
+        };
+        match &what.uid {
+            Some(uid) if *uid != object.uid => Err(KubeError::NotFound),
+            _ => Ok(object.json.clone()),
+        }
+    }
+
+    /// The API server's answer, taken into the cache.
+    pub(super) async fn get_live(&self, key: &ObjectKey) -> Result<Arc<Cached>, KubeError> {
+        let served = self.served(&key.kind).await?;
+        self.spend()?;
+        let api = api(&self.around.client, &served.resource, key.namespace.as_deref());
+        let object = self.request("get", key, api.get(&key.name)).await?;
+        self.learn(key, object)
+    }
+
+    pub(super) async fn list(&self, query: &Query, freshness: Freshness) -> Result<Vec<Json>, KubeError> {
+        if freshness == Freshness::Live {
+            return self.list_live(query).await;
+        }
+        let view = self.begin(query)?;
+        select(view, query)?.iter().map(|object| project(&object.json, query)).collect()
+    }
+
+    pub(super) fn count(&self, query: &Query) -> Result<u64, KubeError> {
+        let view = self.begin(query)?;
+        Ok(select(view, query)?.len() as u64)
+    }
+
+    async fn list_live(&self, query: &Query) -> Result<Vec<Json>, KubeError> {
+        let target = self.allow_list(query)?;
+        let owned = |owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
+            query.owned_by.as_ref().is_none_or(|uid| owners.iter().any(|owner| owner.uid == *uid))
+        };
+        let served = self.served(&query.kind).await?;
+        self.spend()?;
+        let api = api(&self.around.client, &served.resource, query.namespace.as_deref());
+        let found = self.request("list", &target, client::list(&api, query.labels.as_deref())).await?;
+        let mut objects = Vec::new();
+        for object in found {
+            let key = key_of(&query.kind, &object);
+            let object = self.learn(&key, object)?;
+            if owned(&object.owners) {
+                objects.push((key, object));
+            }
+        }
+        objects.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        objects.iter().map(|(_, object)| project(&object.json, query)).collect()
+    }
+
+    /// Checks and records a query of the cache.
+    fn begin(&self, query: &Query) -> Result<&View, KubeError> {
+        self.allow_list(query)?;
+        let missing = || KubeError::NotWatched(query.kind.to_string());
+        self.around.views.get(&query.kind).ok_or_else(missing)
+    }
+
+    fn allow_list(&self, query: &Query) -> Result<ObjectKey, KubeError> {
+        let namespace = query.namespace.as_deref();
+        let call = KubeCall {
+            verb: Verb::List,
+            kind: &query.kind,
+            subresource: None,
+            namespace,
+            all_namespaces: namespace.is_none(),
+        };
+        let target =
+            ObjectKey { kind: query.kind.clone(), namespace: query.namespace.clone(), name: String::new() };
+        self.allow(&call, &target)?;
+        self.record(Read::Kind(query.kind.clone(), query.namespace.clone()));
+        Ok(target)
+    }
+}
+
+fn select(view: &View, query: &Query) -> Result<Vec<Arc<Cached>>, KubeError> {
+    let selector = query.labels.as_deref().unwrap_or_default();
+    let selector = Selector::parse(selector).map_err(|error| KubeError::Invalid(error.to_string()))?;
+    let namespace = query.namespace.as_deref();
+    Ok(view.select(query.owned_by.as_deref(), |key, object| {
+        (namespace.is_none() || key.namespace.as_deref() == namespace) && selector.matches(&object.labels)
+    }))
+}
+
+/// Cuts an object down to what the query asks for.
+fn project(json: &Json, query: &Query) -> Result<Json, KubeError> {
+    if query.fields.is_empty() && !query.metadata_only {
+        return Ok(json.clone());
+    }
+    let unreadable = |error: serde_json::Error| KubeError::Other(error.to_string());
+    let whole: Value = serde_json::from_str(json).map_err(unreadable)?;
+    let mut part = Value::Object(Map::new());
+    let always = ["/apiVersion", "/kind", "/metadata"].into_iter();
+    let wanted = if query.metadata_only { [].iter() } else { query.fields.iter() };
+    for pointer in always.chain(wanted.map(String::as_str)) {
+        if !pointer.starts_with('/') {
+            return Err(KubeError::Invalid(format!("{pointer:?} is no JSON pointer: it has to start with /")));
+        }
+        if let Some(value) = whole.pointer(pointer) {
+            put(&mut part, pointer, value);
+        }
+    }
+    Ok(part.to_string().into())
+}
+
+/// Puts a value at the place of a pointer, making objects on the way; a list is taken whole.
+fn put(part: &mut Value, pointer: &str, value: &Value) {
+    let mut place = part;
+    for name in pointer.split('/').skip(1) {
+        let Value::Object(fields) = place else { return };
+        let name = name.replace("~1", "/").replace("~0", "~");
+        place = fields.entry(name).or_insert_with(|| Value::Object(Map::new()));
+    }
+    *place = value.clone();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn projected(fields: &[&str], metadata_only: bool) -> Value {
+        let object: Json = r#"{"apiVersion":"v1","kind":"K","metadata":{"name":"n"},
+            "spec":{"a":{"b":1,"c":2},"x/y":3,"list":[1,2]},"status":{"phase":"P"}}"#
+            .into();
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        let query = Query { fields, metadata_only, ..Query::new("v1/K".parse().unwrap()) };
+        serde_json::from_str(&project(&object, &query).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn only_the_fields_asked_for_are_handed_out() {
+        let part = projected(&["/spec/a/b", "/spec/x~1y", "/spec/list", "/spec/none"], false);
+        let spec = serde_json::json!({"a": {"b": 1}, "x/y": 3, "list": [1, 2]});
+        assert_eq!(part["spec"], spec);
+        assert_eq!(part["metadata"]["name"], "n");
+        assert_eq!(part.get("status"), None);
+        assert_eq!(projected(&["/spec"], true).get("spec"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! The primary's status: planned by `core`, written as a merge patch that carries the version it was
+//! computed from, so that a stale write is refused and computed anew.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use joch_core::grant::{KubeCall, Verb};
+use joch_core::port::{KubeError, Verdict};
+use joch_core::status::{self, Circumstances, Plan};
+use joch_core::time::rfc3339;
+use kube::api::Patch;
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::cached::Cached;
+use crate::client::{Write, api, send};
+use crate::kinds::lock;
+
+/// How often a write is computed anew after somebody else was faster.
+const TRIES: u32 = 4;
+
+impl Session {
+    pub(super) async fn report_status(
+        &self,
+        report: &str,
+        generation: Option<i64>,
+    ) -> Result<Verdict, KubeError> {
+        let call = KubeCall { subresource: Some("status"), ..KubeCall::on(Verb::Patch, &self.key) };
+        self.allow(&call, &self.key)?;
+        let report = super::write::parse_object(report)?;
+        let mut newest = self.newest();
+        for _ in 0..TRIES {
+            if newest.uid != self.primary.uid {
+                return Ok(Verdict::Superseded(newest.json.clone()));
+            }
+            match self.try_report(&newest, &report, generation).await {
+                Err(KubeError::Stale) => newest = self.get_live(&self.key).await?,
+                Err(KubeError::NotFound) => return Ok(Verdict::Superseded(newest.json.clone())),
+                answer => return answer,
+            }
+        }
+        Err(KubeError::Stale)
+    }
+
+    /// The primary as the cache holds it by now, own writes included.
+    fn newest(&self) -> Arc<Cached> {
+        let view = self.around.views.get(&self.key.kind);
+        view.and_then(|view| view.get(&self.key)).unwrap_or_else(|| self.primary.clone())
+    }
+
+    async fn try_report(
+        &self,
+        newest: &Cached,
+        report: &Value,
+        generation: Option<i64>,
+    ) -> Result<Verdict, KubeError> {
+        let unreadable = |error: serde_json::Error| KubeError::Other(error.to_string());
+        let object: Value = serde_json::from_str(&newest.json).map_err(unreadable)?;
+        let dropped = lock(&self.around.dropped).clone();
+        let now = rfc3339(unix_ms());
+        let circumstances = Circumstances {
+            fields: &self.fields,
+            generation: self.primary.generation,
+            now: &now,
+            dropped: &dropped,
+        };
+        let plan = status::plan(&object, report, generation, circumstances)
+            .map_err(|error| KubeError::Invalid(error.to_string()))?;
+        let (patch, expected) = match plan {
+            Plan::Unchanged => return Ok(Verdict::Unchanged),
+            Plan::Superseded => return Ok(Verdict::Superseded(newest.json.clone())),
+            Plan::Write { patch, expected } => (patch, expected),
+        };
+        let metadata = json!({"resourceVersion": newest.resource_version, "uid": newest.uid});
+        let patch = Patch::Merge(json!({"metadata": metadata, "status": patch}));
+        let served = self.served(&self.key.kind).await?;
+        self.spend()?;
+        let api = api(&self.around.client, &served.resource, self.namespace());
+        let write = Write::Patch { patch, subresource: Some("status".to_owned()), force: false };
+        let answer =
+            self.request("patch", &self.key, send(&api, &self.key, &self.manager(), write)).await?;
+        if let Some(stored) = answer {
+            let lost = status::dropped(&expected, &stored.data);
+            self.learn(&self.key, stored)?;
+            self.note_dropped(lost);
+        }
+        Ok(Verdict::Written)
+    }
+
+    /// Remembers fields that the CRD does not declare, and says so once.
+    fn note_dropped(&self, lost: std::collections::BTreeSet<String>) {
+        let mut dropped = lock(&self.around.dropped);
+        let new: Vec<_> = lost.difference(&dropped).cloned().collect();
+        if !new.is_empty() {
+            tracing::warn!(
+                kind = %self.key.kind, fields = new.join(", "),
+                "the installed CRD does not declare these status fields; they are left out"
+            );
+            dropped.extend(new);
+        }
+    }
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,104 @@
+//! Allowed and refused Jobs.
+
+use serde_json::json;
+
+use super::*;
+
+fn job() -> Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": "j", "labels": {"a": "b"}},
+        "spec": {"backoffLimit": 0, "template": {"spec": {
+            "restartPolicy": "Never", "serviceAccountName": "agent",
+            "containers": [{"name": "agent", "image": "docker.io/library/busybox:1", "env": [{"name": "A", "value": "b"}]}],
+            "volumes": [{"name": "v", "configMap": {"name": "m"}}]
+        }}}
+    })
+}
+
+fn grant(profile: Profile) -> JobGrant {
+    JobGrant {
+        service_accounts: vec!["agent".into()],
+        secrets: SecretUse::None,
+        images: vec!["docker.io/*".into()],
+        profile,
+        max_active: 10,
+    }
+}
+
+fn decide(job: &Value, requested: JobGrant, granted: JobGrant) -> Result<(), String> {
+    check(job, &JobAuthority { requested, granted })
+}
+
+fn refusal(change: impl FnOnce(&mut Value)) -> String {
+    let mut job = job();
+    change(&mut job);
+    decide(&job, grant(Profile::Baseline), grant(Profile::Baseline)).unwrap_err()
+}
+
+#[test]
+fn an_ordinary_job_is_allowed() {
+    assert_eq!(decide(&job(), grant(Profile::Baseline), grant(Profile::Baseline)), Ok(()));
+}
+
+#[test]
+fn fields_outside_the_list_are_refused_by_their_path() {
+    let pod = "/spec/template/spec";
+    let table: [(&str, &str, Value); 7] = [
+        (pod, "hostNetwork", json!(true)),
+        (pod, "hostPID", json!(true)),
+        ("/spec/template/spec/volumes/0", "hostPath", json!({"path": "/"})),
+        ("/spec/template/spec/containers/0", "securityContext", json!({"privileged": true})),
+        ("/spec/template/spec/containers/0", "securityContext", json!({"capabilities": {"add": ["ALL"]}})),
+        ("/spec/template/spec/containers/0", "ports", json!([{"hostPort": 80}])),
+        ("/metadata", "ownerReferences", json!([])),
+    ];
+    for (place, field, value) in table {
+        let error = refusal(|job| job.pointer_mut(place).unwrap()[field] = value);
+        assert!(error.starts_with("job.") && error.contains(field), "{error}");
+    }
+}
+
+#[test]
+fn bounds_hold_as_requested_and_as_granted() {
+    let narrow = JobGrant { service_accounts: vec!["other".into()], ..grant(Profile::Baseline) };
+    let wide = || grant(Profile::Baseline);
+    assert!(decide(&job(), narrow.clone(), wide()).unwrap_err().contains("not requested"));
+    assert!(decide(&job(), wide(), narrow).unwrap_err().contains("not granted"));
+    let image = refusal(|job| job["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil.io/x"));
+    assert!(image.contains("evil.io/x"), "{image}");
+}
+
+#[test]
+fn secrets_need_a_grant_wherever_they_are_used() {
+    let container = "/spec/template/spec/containers/0";
+    let uses: [(&str, &str, Value); 3] = [
+        (container, "env", json!([{"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}])),
+        (container, "envFrom", json!([{"secretRef": {"name": "s"}}])),
+        ("/spec/template/spec/volumes/0", "secret", json!({"secretName": "s"})),
+    ];
+    for (place, field, value) in uses {
+        let error = refusal(|job| job.pointer_mut(place).unwrap()[field] = value);
+        assert!(error.contains("grant.jobs.secrets"), "{error}");
+    }
+}
+
+#[test]
+fn the_restricted_profile_is_the_default_and_names_what_is_missing() {
+    let mut job = job();
+    let refuse = |job: &Value| decide(job, grant(Profile::default()), grant(Profile::Baseline));
+    assert!(refuse(&job).unwrap_err().contains("runAsNonRoot"));
+    job["spec"]["template"]["spec"]["securityContext"] =
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+    assert!(refuse(&job).unwrap_err().contains("allowPrivilegeEscalation"));
+    job["spec"]["template"]["spec"]["containers"][0]["securityContext"] =
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    assert_eq!(refuse(&job), Ok(()));
+}
+
+#[test]
+fn a_job_is_finished_by_its_conditions_only() {
+    assert!(!is_finished(&json!({"status": {"failed": 1}})));
+    assert!(!is_finished(&json!({"status": {"conditions": [{"type": "FailureTarget", "status": "True"}]}})));
+    assert!(is_finished(&json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})));
+}

@@ -1,0 +1,357 @@
+//! `plugin.toml`: what a plugin is, which kinds it reconciles, and what it asks for.
+//!
+//! The format is versioned and closed: an unknown key is an error that names it, so that a misspelt
+//! limit cannot be lost silently. Source: `interfaces.md` section 2.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::grant::{JobGrant, KubeRule};
+use crate::name::PluginName;
+use crate::object::Gvk;
+use crate::quantity::{Bytes, Time};
+
+/// Everything that a plugin says about itself.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The format's version; 1.
+    pub manifest: Version1,
+    /// Who the plugin is.
+    pub plugin: Identity,
+    /// The controllers that the component holds.
+    #[serde(default, rename = "controller")]
+    pub controllers: Vec<ControllerSpec>,
+    /// What it asks to be allowed.
+    #[serde(default)]
+    pub grant: Requests,
+    /// The bounds it asks to run in.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The number 1 and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version1;
+
+impl<'de> Deserialize<'de> for Version1 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            1 => Ok(Self),
+            other => Err(serde::de::Error::custom(format!(
+                "manifest version {other} is not known to this host, which reads version 1"
+            ))),
+        }
+    }
+}
+
+/// `[plugin]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The plugin's name, and the Plugin object's.
+    pub name: PluginName,
+    /// The plugin's own version, for people.
+    pub version: String,
+    /// What the component exports.
+    pub kind: PluginKind,
+    /// The WIT track it was built against, as `0.1`.
+    pub track: String,
+}
+
+/// What a component exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginKind {
+    /// One or several controllers.
+    Controller,
+    /// A framework adapter; run by the worker, not by this host.
+    Adapter,
+}
+
+/// `[[controller]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControllerSpec {
+    /// The controller's name within the plugin; a DNS label, as the field manager carries it.
+    pub name: PluginName,
+    /// The kind that it reconciles.
+    pub primary: Gvk,
+    /// Further kinds that it reconciles in the same way.
+    #[serde(default)]
+    pub also: Vec<Gvk>,
+    /// The other kinds whose changes matter to it.
+    #[serde(default)]
+    pub watch: Vec<WatchSpec>,
+    /// How the kind's status spells its phases and times.
+    #[serde(default)]
+    pub status: StatusFields,
+}
+
+impl ControllerSpec {
+    /// The kinds that it reconciles: the primary first.
+    pub fn reconciles(&self) -> impl Iterator<Item = &Gvk> {
+        std::iter::once(&self.primary).chain(&self.also)
+    }
+
+    /// Whether both reconcile and watch the same, so that one may follow the other without a restart.
+    #[must_use]
+    pub fn same_shape(&self, other: &Self) -> bool {
+        let shape = |spec: &Self| {
+            (spec.name.clone(), spec.primary.clone(), spec.also.clone(), spec.watch.clone())
+        };
+        shape(self) == shape(other)
+    }
+}
+
+/// One entry of a controller's `watch`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchSpec {
+    /// The kind watched.
+    #[serde(deserialize_with = "kind_text")]
+    pub kind: Gvk,
+    /// Which primaries a change wakes.
+    pub by: WakeBy,
+    /// How much of each object the host keeps.
+    #[serde(default)]
+    pub data: WatchData,
+}
+
+/// Which primaries a change of a watched object wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WakeBy {
+    /// The one that owns it (controller owner reference), and those that read it.
+    Owner,
+    /// Those whose last reconcile read it, or looked for it in vain.
+    Read,
+}
+
+/// How much of each watched object the host keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchData {
+    /// `apiVersion`, `kind` and `metadata`.
+    Metadata,
+    /// The whole object.
+    #[default]
+    Full,
+}
+
+/// How a kind's status spells what the status contract speaks of. Each field may have several names,
+/// which are kept equal (SC-18).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusFields {
+    /// The field that holds the phase.
+    pub phase: String,
+    /// The fields that hold the time of the first move into a running phase.
+    pub started: Vec<String>,
+    /// The fields that hold the time of the first move into a terminal phase.
+    pub finished: Vec<String>,
+    /// The phases in which work is under way.
+    pub running: Vec<String>,
+    /// The phases that are never left.
+    pub terminal: Vec<String>,
+}
+
+impl Default for StatusFields {
+    fn default() -> Self {
+        Self {
+            phase: "phase".to_owned(),
+            started: vec!["startedAt".to_owned()],
+            finished: vec!["finishedAt".to_owned()],
+            running: Vec::new(),
+            terminal: Vec::new(),
+        }
+    }
+}
+
+/// `[grant]`: what the plugin asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Requests {
+    /// Calls to the API.
+    pub kube: Vec<KubeRule>,
+    /// Starting Jobs.
+    pub jobs: Option<JobGrant>,
+}
+
+/// `[limits]`: per plugin; each has a safe default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Linear memory of one call.
+    pub memory: Bytes,
+    /// Time that the guest may compute in one call.
+    pub cpu: Time,
+    /// Time that one call may take, waiting included.
+    pub wall: Time,
+    /// Calls under way at once.
+    pub concurrency: u16,
+    /// Calls to the API server in one reconcile.
+    pub api_per_reconcile: u32,
+    /// Log lines in one reconcile.
+    pub log_lines: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Bytes(64 << 20),
+            cpu: Time(std::time::Duration::from_millis(200)),
+            wall: Time(std::time::Duration::from_secs(30)),
+            concurrency: 8,
+            api_per_reconcile: 50,
+            log_lines: 100,
+        }
+    }
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// The text is no TOML, or not of the format; the message points to the place.
+    #[error("plugin.toml is not valid: {0}")]
+    Syntax(String),
+    /// The parts contradict each other.
+    #[error("plugin.toml is not valid: {0}")]
+    Meaning(String),
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// [`ManifestError::Syntax`] for text that is not of the format, [`ManifestError::Meaning`] where the
+    /// parts contradict each other; both name the key.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = toml::from_str(text)
+            .map_err(|error| ManifestError::Syntax(error.to_string().trim_end().to_owned()))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let wrong = |text: String| Err(ManifestError::Meaning(text));
+        match (self.plugin.kind, self.controllers.is_empty()) {
+            (PluginKind::Controller, true) => {
+                return wrong("a plugin of kind \"controller\" needs a [[controller]]".to_owned());
+            }
+            (PluginKind::Adapter, false) => {
+                return wrong("a plugin of kind \"adapter\" has no [[controller]]".to_owned());
+            }
+            _ => {}
+        }
+        let mut kinds: Vec<&Gvk> = Vec::new();
+        let mut names: Vec<&PluginName> = Vec::new();
+        for controller in &self.controllers {
+            if names.contains(&&controller.name) {
+                return wrong(format!("two controllers are named {:?}", controller.name.as_str()));
+            }
+            names.push(&controller.name);
+            for kind in controller.reconciles() {
+                if kinds.contains(&kind) {
+                    return wrong(format!("{kind} is reconciled twice"));
+                }
+                kinds.push(kind);
+            }
+        }
+        if let Some(rule) = self.grant.kube.iter().find(|rule| rule.verbs.is_empty() || rule.kinds.is_empty()) {
+            return wrong(format!("grant.kube: a rule without verbs or kinds allows nothing: {rule:?}"));
+        }
+        let limits = &self.limits;
+        if limits.concurrency == 0 || limits.cpu.0.is_zero() || limits.wall.0.is_zero() {
+            return wrong("limits: concurrency, cpu and wall must be greater than 0".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn kind_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gvk, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"
+manifest = 1
+[plugin]
+name = "kubetask"
+version = "0.1.0"
+kind = "controller"
+track = "0.1"
+[[controller]]
+name = "task"
+primary = { group = "kubetask.io", version = "v1alpha1", kind = "Task" }
+watch = [{ kind = "batch/v1/Job", by = "owner" }, { kind = "v1/ConfigMap", by = "read", data = "metadata" }]
+status = { phase = "phase", started = ["startTime", "startedAt"], finished = ["completionTime", "finishedAt"],
+           running = ["Running"], terminal = ["Completed", "Failed"] }
+[[grant.kube]]
+verbs = ["get", "list", "watch"]
+kinds = ["v1/ConfigMap"]
+namespaces = "same"
+required = true
+[grant.jobs]
+service-accounts = ["*"]
+secrets = "same-namespace"
+images = ["*"]
+profile = "baseline"
+max-active = 2000
+[limits]
+memory = "64Mi"
+cpu = "200ms"
+wall = "30s"
+concurrency = 8
+api-per-reconcile = 50
+"#;
+
+    fn error_of(text: &str) -> String {
+        Manifest::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_documented_sample_is_read() {
+        let manifest = Manifest::parse(SAMPLE).unwrap();
+        assert_eq!(manifest.plugin.name.as_str(), "kubetask");
+        let [task] = manifest.controllers.as_slice() else { panic!("one controller expected") };
+        assert_eq!(task.primary.to_string(), "kubetask.io/v1alpha1/Task");
+        assert_eq!(task.watch[1].data, WatchData::Metadata);
+        assert_eq!(task.status.started, ["startTime", "startedAt"]);
+        assert_eq!(manifest.grant.jobs.unwrap().max_active, 2000);
+        assert_eq!(manifest.limits.memory, Bytes(64 << 20));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        for (from, to) in [
+            ("concurrency", "concurency"),
+            ("max-active", "max_active"),
+            ("by = \"owner\"", "buy = \"owner\""),
+            ("[limits]", "[limit]"),
+        ] {
+            let wrong = to.split(' ').next().unwrap().trim_matches(['[', ']']);
+            let error = error_of(&SAMPLE.replacen(from, to, 1));
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused_with_the_key() {
+        let table = [
+            (SAMPLE.replace("manifest = 1", "manifest = 2"), "version 2"),
+            (SAMPLE.replace("name = \"kubetask\"", "name = \"Kube Task\""), "DNS label"),
+            (SAMPLE.replace("concurrency = 8", "concurrency = 0"), "concurrency"),
+            (SAMPLE.replace("verbs = [\"get\", \"list\", \"watch\"]", "verbs = []"), "verbs"),
+            (SAMPLE.replace("memory = \"64Mi\"", "memory = \"64MB\""), "64MB"),
+            (SAMPLE.replace("batch/v1/Job", "Job"), "names no kind"),
+            (SAMPLE.replace("kind = \"controller\"", "kind = \"adapter\""), "adapter"),
+        ];
+        for (text, part) in table {
+            let error = error_of(&text);
+            assert!(error.contains(part), "{part:?} is not in {error:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Kinds, keys and references of Kubernetes objects.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of resource. Written `v1/ConfigMap` or `batch/v1/Job`; the core group is the empty string.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Gvk {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version within the group.
+    pub version: String,
+    /// The kind, in CamelCase.
+    pub kind: String,
+}
+
+/// Why a text names no kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no kind (write \"v1/ConfigMap\" or \"batch/v1/Job\")")]
+pub struct InvalidKind(String);
+
+impl Gvk {
+    /// A kind from its three parts.
+    #[must_use]
+    pub fn new(group: &str, version: &str, kind: &str) -> Self {
+        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+    }
+
+    /// `batch/v1` or `v1`, as in an object's `apiVersion`.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+}
+
+impl fmt::Display for Gvk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.api_version(), self.kind)
+    }
+}
+
+impl FromStr for Gvk {
+    type Err = InvalidKind;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKind> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (group, version, kind) = match parts.as_slice() {
+            [version, kind] => ("", *version, *kind),
+            [group, version, kind] if !group.is_empty() => (*group, *version, *kind),
+            _ => return Err(InvalidKind(text.to_owned())),
+        };
+        let plain = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+        };
+        let valid = plain(version)
+            && plain(kind)
+            && (group.is_empty() || plain(group))
+            && version.starts_with('v')
+            && kind.starts_with(|c: char| c.is_ascii_uppercase());
+        if valid { Ok(Self::new(group, version, kind)) } else { Err(InvalidKind(text.to_owned())) }
+    }
+}
+
+/// Which object: kind, namespace and name. What the work queue deduplicates by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// The kind.
+    pub kind: Gvk,
+    /// None for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// The object's name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind.kind)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// A key, and if `uid` is set that very object rather than whichever bears the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// Kind, namespace and name.
+    pub key: ObjectKey,
+    /// The object's uid, if this very one is meant.
+    pub uid: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_and_printed_in_the_same_form() {
+        for text in ["v1/ConfigMap", "batch/v1/Job", "kubetask.io/v1alpha1/Task"] {
+            assert_eq!(text.parse::<Gvk>().unwrap().to_string(), text);
+        }
+        assert_eq!("batch/v1/Job".parse::<Gvk>().unwrap().api_version(), "batch/v1");
+    }
+
+    #[test]
+    fn texts_that_name_no_kind_are_refused() {
+        for text in ["", "Job", "v1/", "/v1/Job", "batch/v1/job", "a/b/c/d", "batch/1/Job", "v1/Jo b"] {
+            assert!(text.parse::<Gvk>().is_err(), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The queue's guarantees, with time passed in.
+
+use std::time::Duration;
+
+use super::*;
+
+fn ms(start: Instant, ms: u64) -> Instant {
+    start + Duration::from_millis(ms)
+}
+
+#[test]
+fn a_key_is_never_handed_out_twice_at_once() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.wake("a", Lane::Fresh, now);
+    assert_eq!(queue.take(now), Some("a"));
+    queue.wake("a", Lane::Fresh, now);
+    queue.wake("a", Lane::Backlog, now);
+    assert_eq!(queue.take(now), None);
+    queue.finish("a", Next::OnChange, now);
+    assert_eq!(queue.take(now), Some("a"), "the wakes while it was out lead to one more turn");
+    queue.finish("a", Next::OnChange, now);
+    assert_eq!(queue.take(now), None);
+}
+
+#[test]
+fn wakes_of_a_waiting_key_collapse() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    for lane in [Lane::Backlog, Lane::Fresh, Lane::Fresh, Lane::Backlog] {
+        queue.wake("a", lane, now);
+    }
+    assert_eq!(queue.depth(), 1);
+    assert_eq!(queue.take(now), Some("a"));
+    queue.finish("a", Next::OnChange, now);
+    assert_eq!(queue.take(now), None);
+}
+
+#[test]
+fn a_requeue_time_is_honoured_and_a_wake_brings_it_forward() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.wake("a", Lane::Fresh, now);
+    queue.take(now);
+    queue.finish("a", Next::At(ms(now, 100)), now);
+    assert_eq!((queue.take(ms(now, 99)), queue.next_due()), (None, Some(ms(now, 100))));
+    assert_eq!(queue.take(ms(now, 100)), Some("a"));
+    queue.finish("a", Next::At(ms(now, 1000)), now);
+    queue.wake("a", Lane::Fresh, ms(now, 200));
+    assert_eq!((queue.take(ms(now, 200)), queue.next_due()), (Some("a"), None));
+}
+
+#[test]
+fn a_failed_key_is_held_even_if_something_changes() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let retry = Next::Retry { at: Some(ms(now, 800)), hold: ms(now, 100) };
+    queue.wake("a", Lane::Fresh, now);
+    queue.take(now);
+    queue.wake("a", Lane::Fresh, now);
+    queue.finish("a", retry, now);
+    assert_eq!(queue.take(ms(now, 99)), None);
+    assert_eq!(queue.take(ms(now, 100)), Some("a"), "woken while out: due when the hold is over");
+    queue.finish("a", retry, now);
+    queue.wake("a", Lane::Fresh, ms(now, 50));
+    assert_eq!((queue.take(ms(now, 99)), queue.take(ms(now, 100))), (None, Some("a")));
+    queue.finish("a", retry, now);
+    assert_eq!((queue.take(ms(now, 799)), queue.take(ms(now, 800))), (None, Some("a")));
+}
+
+#[test]
+fn a_permanently_failed_key_waits_for_a_wake() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.wake("a", Lane::Fresh, now);
+    queue.take(now);
+    queue.finish("a", Next::Retry { at: None, hold: ms(now, 100) }, now);
+    assert_eq!((queue.take(ms(now, 9000)), queue.next_due()), (None, None));
+    queue.wake("a", Lane::Fresh, ms(now, 9000));
+    assert_eq!(queue.take(ms(now, 9000)), Some("a"));
+}
+
+#[test]
+fn neither_lane_starves_the_other() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    for key in 0..40 {
+        queue.wake(key, Lane::Backlog, now);
+        queue.wake(100 + key, Lane::Fresh, now);
+    }
+    let taken: Vec<u32> = (0..40).filter_map(|_| queue.take(now)).collect();
+    let backlog = taken.iter().filter(|key| **key < 100).count();
+    assert_eq!(backlog, 10);
+}
+
+#[test]
+fn a_forgotten_key_gets_no_turn() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.wake("ready", Lane::Fresh, now);
+    queue.wake("delayed", Lane::Fresh, now);
+    assert_eq!(queue.take(now), Some("ready"));
+    assert_eq!(queue.take(now), Some("delayed"));
+    queue.finish("delayed", Next::At(ms(now, 5)), now);
+    queue.finish("ready", Next::OnChange, now);
+    queue.wake("ready", Lane::Fresh, now);
+    queue.forget(&"ready");
+    queue.forget(&"delayed");
+    assert_eq!((queue.take(ms(now, 99)), queue.depth(), queue.running()), (None, 0, 0));
+}

@@ -1,0 +1,67 @@
+//! What a component is given and what it must export: the linker, and the check against it.
+
+use joch_bindings::v0_1::Controller;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+
+use crate::capability::wasi;
+use crate::error::LoadError;
+use crate::store::State;
+
+/// The WIT tracks that this host speaks, as manifests name them.
+pub const TRACKS: &[&str] = &["0.1"];
+
+const EXPORT: &str = "joch:controller/reconciler@0.1.0";
+const OURS: &[&str] = &[
+    "joch:kube/types",
+    "joch:kube/reader",
+    "joch:kube/writer",
+    "joch:kube/status",
+    "joch:kube/jobs",
+    "joch:kube/events",
+    "joch:runtime/log",
+    "joch:runtime/config",
+    "joch:controller/context",
+    "joch:controller/types",
+];
+
+/// The linker of track 0.1: our interfaces and the empty set of WASI, nothing else.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    Controller::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    wasi::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// Checks a component's imports and exports against the linker, and links it.
+///
+/// # Errors
+/// One of [`LoadError::Import`], [`LoadError::Export`], [`LoadError::Mismatch`]; each names the interface.
+pub(crate) fn link(
+    linker: &Linker<State>,
+    component: &Component,
+) -> Result<InstancePre<State>, LoadError> {
+    let engine = component.engine();
+    let shape = component.component_type();
+    if let Some((name, _)) = shape.imports(engine).find(|(name, _)| !known(name)) {
+        return Err(LoadError::Import(name.to_owned()));
+    }
+    if shape.get_export(engine, EXPORT).is_none() {
+        let found = shape
+            .exports(engine)
+            .map(|(name, _)| name)
+            .find(|name| interface(name) == interface(EXPORT))
+            .map(str::to_owned);
+        return Err(LoadError::Export { wanted: EXPORT.to_owned(), found });
+    }
+    linker.instantiate_pre(component).map_err(|error| LoadError::Mismatch(format!("{error:#}")))
+}
+
+fn known(import: &str) -> bool {
+    let name = interface(import);
+    OURS.contains(&name) || wasi::LINKED.contains(&name)
+}
+
+/// An interface's name without its version.
+fn interface(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(interface, _)| interface)
+}

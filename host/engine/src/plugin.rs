@@ -1,0 +1,129 @@
+//! One loaded version of a plugin, and how it is called.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use joch_bindings::v0_1::ControllerPre;
+use joch_core::manifest::Limits;
+use joch_core::name::{Digest, PluginName};
+use joch_core::outcome::{Failure, Outcome};
+use joch_core::port::{Call, Invoke, Report, Session};
+use wasmtime::Store;
+
+use crate::capability::context::Request;
+use crate::capability::detached::Detached;
+use crate::clock::CpuClock;
+use crate::convert;
+use crate::engine::{Component, Engine};
+use crate::error::LoadError;
+use crate::failure::{Phase, blame};
+use crate::imports;
+use crate::store::{self, State};
+
+/// What distinguishes one plugin from another, besides its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginSpec {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// The version, by its bytes.
+    pub digest: Digest,
+    /// The bounds of each call. `concurrency` and `api_per_reconcile` are the caller's business.
+    pub limits: Limits,
+    /// The settings that `joch:runtime/config` hands out: a JSON object, `{}` if there are none.
+    pub config: String,
+}
+
+/// A version of a plugin that can be called.
+///
+/// Guarantees: each call has a fresh instance, so nothing is kept between two calls; each returns within
+/// its limits, whatever the guest does; a fault is attributed to the guest or to the host, never to both.
+pub struct Plugin {
+    engine: Engine,
+    pre: ControllerPre<State>,
+    spec: PluginSpec,
+    config: Arc<str>,
+}
+
+impl Plugin {
+    /// Links a component. Nothing of it runs yet; see [`Self::trial`].
+    ///
+    /// # Errors
+    /// [`LoadError::Import`], [`LoadError::Export`] or [`LoadError::Mismatch`], which name the interface.
+    pub fn new(engine: &Engine, component: &Component, spec: PluginSpec) -> Result<Self, LoadError> {
+        let linked = imports::link(engine.linker(), &component.0)?;
+        let pre = ControllerPre::new(linked)
+            .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
+        let config = Arc::from(spec.config.as_str());
+        Ok(Self { engine: engine.clone(), pre, spec, config })
+    }
+
+    /// What the plugin was made with.
+    #[must_use]
+    pub fn spec(&self) -> &PluginSpec {
+        &self.spec
+    }
+
+    /// Makes one instance, within the limits and without access to the cluster, and throws it away.
+    ///
+    /// # Errors
+    /// [`LoadError::Trial`] with what went wrong: [`Failure::Host`] means that the host could not try,
+    /// anything else that this version is unusable.
+    pub async fn trial(&self) -> Result<(), LoadError> {
+        let report = self.run(Arc::new(Detached), None).await;
+        report.result.map(drop).map_err(LoadError::Trial)
+    }
+
+    /// Instantiates, and calls if there is a request.
+    async fn run(&self, session: Arc<dyn Session>, request: Option<Request>) -> Report {
+        let limits = &self.spec.limits;
+        let Some(_place) = self.engine.place().await else {
+            let result = Err(Failure::Host("the engine is shutting down".to_owned()));
+            return Report { result, cpu: Duration::ZERO, memory: 0 };
+        };
+        let clock = Arc::new(CpuClock::new());
+        let mut store = store::new(self.engine.wasm(), limits, &self.config, session, &clock);
+        let attempt = clock.inside(self.attempt(&mut store, request));
+        let result = match tokio::time::timeout(limits.wall.0, attempt).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err((phase, error))) => {
+                let failure = blame(&error, phase, limits, &store.data().stderr.text());
+                tracing::debug!(error = format!("{error:#}"), category = failure.category(), "a call ended early");
+                Err(failure)
+            }
+            Err(_) => Err(Failure::Wall(limits.wall.0)),
+        };
+        store.data().log.finish();
+        Report { result, cpu: clock.used(), memory: store.data().limiter.peak() }
+    }
+
+    async fn attempt(
+        &self,
+        store: &mut Store<State>,
+        request: Option<Request>,
+    ) -> Result<Result<Outcome, Failure>, (Phase, wasmtime::Error)> {
+        let instance = self
+            .pre
+            .instantiate_async(&mut *store)
+            .await
+            .map_err(|error| (Phase::Instantiate, error))?;
+        let Some(request) = request else { return Ok(Ok(Outcome::Done)) };
+        let in_call = |error: wasmtime::Error| (Phase::Call, error);
+        let request = store.data_mut().lend(request).map_err(in_call)?;
+        let answer = instance
+            .joch_controller_reconciler()
+            .call_reconcile(store, request)
+            .await
+            .map_err(in_call)?;
+        Ok(convert::result(answer))
+    }
+}
+
+#[async_trait]
+impl Invoke for Plugin {
+    async fn reconcile(&self, call: Call) -> Report {
+        let Call { controller, target, object, now_unix_ms, attempt, session } = call;
+        let request = Request { controller, target, object, now_unix_ms, attempt };
+        self.run(session, Some(request)).await
+    }
+}

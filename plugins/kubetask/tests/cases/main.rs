@@ -1,0 +1,17 @@
+//! The cases KT-xx of the KubeTask reference, each under its number.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod contexts;
+mod credentials;
+mod fixture;
+mod jobs;
+mod manifest;
+mod samples;
+mod start;
+mod transitions;

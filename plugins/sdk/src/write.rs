@@ -1,0 +1,228 @@
+//! Writing one object.
+
+use std::marker::PhantomData;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Context, Error, Kind, ObjectRef,
+    bindings::joch::kube::{types, writer},
+    json,
+};
+
+impl Context {
+    /// A write to the object of that name, in the namespace of the object being reconciled.
+    ///
+    /// ```no_run
+    /// # use joch_plugin::{ConfigMap, Context, Failure};
+    /// # use serde_json::json;
+    /// # fn example(cx: &Context) -> Result<(), Failure> {
+    /// let data = json!({ "data": { "prompt": "Say hello." } });
+    /// cx.change(ConfigMap::KIND, "prompt").owned().apply(&data)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn change<T>(&self, kind: Kind<T>, name: &str) -> Change<T> {
+        Change {
+            target: kind.beside(self, name),
+            subresource: None,
+            version: None,
+            force: false,
+            owned: false,
+            object: PhantomData,
+        }
+    }
+}
+
+/// One write to one object, made by [`Context::change`].
+///
+/// # Errors
+///
+/// Of every write: [`Error::Denied`], `Stale`, `Invalid`, `OverLimit`, `Unavailable`, `Fenced`, and
+/// `Malformed` if the body cannot be serialised.
+#[derive(Debug)]
+#[must_use = "nothing is written before `create`, `apply`, `merge`, `json_patch` or `delete`"]
+pub struct Change<T> {
+    target: ObjectRef,
+    subresource: Option<String>,
+    version: Option<String>,
+    force: bool,
+    owned: bool,
+    object: PhantomData<fn() -> T>,
+}
+
+impl<T> Change<T> {
+    /// Writes in this namespace instead of the one of the object being reconciled.
+    pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.target.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Refuses with [`Error::Stale`] if the object is another one of the same name by now.
+    pub fn uid(mut self, uid: impl Into<String>) -> Self {
+        self.target.uid = Some(uid.into());
+        self
+    }
+
+    /// Writes to this subresource (`status`, `scale`) instead of the object.
+    pub fn subresource(mut self, name: impl Into<String>) -> Self {
+        self.subresource = Some(name.into());
+        self
+    }
+
+    /// Refuses with [`Error::Stale`] unless the object still has this resource version.
+    pub fn if_version(mut self, resource_version: impl Into<String>) -> Self {
+        self.version = Some(resource_version.into());
+        self
+    }
+
+    /// [`apply`](Self::apply) only: takes over fields that other managers own.
+    pub fn force(self) -> Self {
+        Self {
+            force: true,
+            ..self
+        }
+    }
+
+    /// Adds an owner reference to the object being reconciled, so that the garbage collector removes
+    /// this one with it.
+    pub fn owned(self) -> Self {
+        Self {
+            owned: true,
+            ..self
+        }
+    }
+
+    /// Creates the object. What the body leaves out of `apiVersion`, `kind`, name and namespace is
+    /// filled in.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write, and [`Error::AlreadyExists`].
+    pub fn create(self, object: &impl Serialize) -> Result<Stored<T>, Error> {
+        let body = json::encode_object(&self.target, object)?;
+        self.send(writer::Change::create, &body)
+    }
+
+    /// Server-side apply: creates or changes; fields that this controller applied before and omits now
+    /// are removed. What the body leaves out of `apiVersion`, `kind`, name and namespace is filled in.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write, and [`Error::OwnedByOther`].
+    pub fn apply(self, object: &impl Serialize) -> Result<Stored<T>, Error> {
+        let body = json::encode_object(&self.target, object)?;
+        self.send(writer::Change::apply, &body)
+    }
+
+    /// JSON merge patch (RFC 7386).
+    ///
+    /// # Errors
+    ///
+    /// Those of every write, and [`Error::NotFound`].
+    pub fn merge(self, patch: &impl Serialize) -> Result<Stored<T>, Error> {
+        let body = json::encode(&self.target, patch)?;
+        self.send(writer::Change::merge, &body)
+    }
+
+    /// JSON patch (RFC 6902): an array of operations.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write, and [`Error::NotFound`].
+    pub fn json_patch(self, operations: &impl Serialize) -> Result<Stored<T>, Error> {
+        let body = json::encode(&self.target, operations)?;
+        self.send(writer::Change::json_patch, &body)
+    }
+
+    /// Deletes the object; `false` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write.
+    pub fn delete(self, propagation: Propagation) -> Result<bool, Error> {
+        match self.raw().delete(propagation.as_str()) {
+            Ok(()) => Ok(true),
+            Err(types::Error::NotFound) => Ok(false),
+            Err(error) => Err(Error::about(&self.target)(error)),
+        }
+    }
+
+    fn send(
+        self,
+        write: impl FnOnce(&writer::Change, &str) -> Result<String, types::Error>,
+        body: &str,
+    ) -> Result<Stored<T>, Error> {
+        let json = write(&self.raw(), body).map_err(Error::about(&self.target))?;
+        Ok(Stored {
+            target: self.target,
+            json,
+            object: PhantomData,
+        })
+    }
+
+    fn raw(&self) -> writer::Change {
+        let raw = writer::Change::new(&self.target);
+        if let Some(name) = &self.subresource {
+            raw.subresource(name);
+        }
+        if let Some(version) = &self.version {
+            raw.if_version(version);
+        }
+        if self.force {
+            raw.force();
+        }
+        if self.owned {
+            raw.owned();
+        }
+        raw
+    }
+}
+
+/// The object as the server stored it; parsed only when asked for.
+#[derive(Clone, Debug)]
+pub struct Stored<T> {
+    target: ObjectRef,
+    json: String,
+    object: PhantomData<fn() -> T>,
+}
+
+impl<T> Stored<T> {
+    /// The object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] if it does not fit the kind's type.
+    pub fn object(&self) -> Result<T, Error>
+    where
+        T: DeserializeOwned,
+    {
+        json::decode(&self.target, &self.json)
+    }
+
+    /// The object as JSON.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+/// What becomes of the objects that a deleted one owns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted after it.
+    #[default]
+    Background,
+    /// They are deleted before it.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+impl Propagation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Background => "Background",
+            Self::Foreground => "Foreground",
+            Self::Orphan => "Orphan",
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests against a real control plane and the real host. They run when `JOCH_SUITE=1` says so.
+
+mod proxy;

@@ -1,0 +1,20 @@
+//! The harness of Joch's tests: real parts, started for the test and gone after it.
+//!
+//! - [`cluster`]: a real control plane (`devcluster`), and a namespace per test;
+//! - [`host`]: the real `joch-controller-manager`, started, killed and restarted, and its log read;
+//! - [`proxy`]: what stands between the two: it counts, and it injects faults;
+//! - [`guests`]: built components, other versions of them, and a plugin folder;
+//! - [`checks`]: what may never happen, as pure functions over what was recorded;
+//! - [`objects`], [`wait`], [`paths`], [`suite`]: the small tools of the suites.
+//!
+//! Invariant: nothing here imitates Kubernetes. A fault is injected in front of the real API server.
+
+pub mod checks;
+pub mod cluster;
+pub mod guests;
+pub mod host;
+pub mod objects;
+pub mod paths;
+pub mod proxy;
+pub mod suite;
+pub mod wait;

@@ -1,0 +1,44 @@
+//! Where things are: the repository, what was built, and what a test leaves for people to read.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The first of `candidates` that exists, relative to `$JOCH_DIST` if that is set, else to `dist/` and
+/// then, by `built`, to the repository's root.
+///
+/// # Errors
+/// If none exists; the text lists where was looked and `hint`.
+pub fn find(candidates: &[&str], built: &str, hint: &str) -> Result<PathBuf> {
+    let dist = std::env::var_os("JOCH_DIST").map(PathBuf::from);
+    let mut places = Vec::new();
+    let folder = dist.clone().unwrap_or_else(|| root().join("dist"));
+    places.extend(candidates.iter().map(|candidate| folder.join(candidate)));
+    if dist.is_none() {
+        places.push(root().join(built));
+    }
+    match places.iter().find(|place| place.exists()) {
+        Some(place) => Ok(place.clone()),
+        None => bail!("not built: none of {places:?} exists; {hint}"),
+    }
+}
+
+/// A fresh folder for the logs of one test, which survives the test: `target/joch-tests/<name>`.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn logs(test: &str) -> Result<PathBuf> {
+    let folder = root().join("target/joch-tests").join(test);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {folder:?}"))?;
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    Ok(folder)
+}

@@ -1,0 +1,3 @@
+//! Tests that need neither a cluster nor anything built: the rules of the repository.
+
+mod tidy;
