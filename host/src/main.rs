@@ -1,2 +1,7 @@
 //! The controller host: reads its flags and runs; everything else is in the crates below.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    joch_runtime::main()
+}

@@ -1,3 +1,9 @@
 //! Tests against a real control plane and the real host. They run when `JOCH_SUITE=1` says so.
 
+mod bad_plugins;
+mod crd;
+mod hello;
 mod proxy;
+mod reload;
+mod storm;
+mod task;

@@ -85,7 +85,7 @@ fn faults_are_injected_as_told() -> Result<()> {
     on_cluster("proxy::faults_are_injected", async |cluster| {
         let namespace = cluster.namespace("proxy").await?;
         let (proxy, client) = through(cluster, |request| match request.name.as_deref() {
-            Some("busy") => Action::Status(429),
+            Some("busy") => Action::Status(409),
             _ if request.creates("configmaps") => Action::Double,
             _ => Action::Pass,
         })
@@ -96,7 +96,7 @@ fn faults_are_injected_as_told() -> Result<()> {
         ensure!(record.posts("configmaps", &namespace) == 2, "{:?}", record.entries());
         ensure!(record.already_exists(&namespace) == 1, "{:?}", record.entries());
         let error = maps.delete("busy", &DeleteParams::default()).await.err();
-        let error = error.context("an injected 429 was taken for success")?.to_string();
+        let error = error.context("an injected 409 was taken for success")?.to_string();
         ensure!(error.contains("injected"), "{error}");
         Ok(())
     })

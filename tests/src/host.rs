@@ -3,9 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use joch_core::name::Digest;
 
 use crate::paths;
@@ -14,7 +13,7 @@ use crate::wait::{LONG, eventually};
 mod admin;
 mod log;
 
-pub use admin::PluginView;
+pub use admin::{ControllerView, FileView, Overview, Refusal};
 pub use log::{Line, Log, Reconcile, Step};
 
 /// How a host is run.
@@ -144,27 +143,32 @@ impl Host {
     /// What `/debug/plugins` tells.
     ///
     /// # Errors
-    /// If it does not answer, or not in JSON.
-    pub async fn plugins(&self) -> Result<Vec<PluginView>> {
+    /// If it does not answer in the agreed form.
+    pub async fn plugins(&self) -> Result<Overview> {
         admin::plugins(&self.admin).await
     }
 
-    /// Waits until the active version of `plugin` is the one with these bytes.
+    /// Waits until `/debug/plugins` tells what is wanted.
+    ///
+    /// # Errors
+    /// If time is over; with what it told last.
+    pub async fn shows(&self, what: &str, wanted: impl Fn(&Overview) -> bool) -> Result<Overview> {
+        let probe = async || {
+            let overview = self.plugins().await?;
+            ensure!(wanted(&overview), "/debug/plugins: {overview:?}");
+            Ok(overview)
+        };
+        eventually(what, LONG, probe).await.with_context(|| self.last_words())
+    }
+
+    /// Waits until the version of `plugin` with these bytes is the one that runs.
     ///
     /// # Errors
     /// If time is over; with what `/debug/plugins` told last.
     pub async fn runs(&self, plugin: &str, bytes: &[u8]) -> Result<()> {
         let digest = Digest::of(bytes);
         let what = format!("{plugin} runs as {}", digest.short());
-        let probe = async || {
-            let plugins = self.plugins().await?;
-            let active = plugins.iter().find(|view| view.name == plugin);
-            match active {
-                Some(view) if view.has(&digest) => Ok(()),
-                _ => bail!("/debug/plugins: {plugins:?}"),
-            }
-        };
-        eventually(&what, LONG, probe).await.with_context(|| self.last_words())
+        self.shows(&what, |overview| overview.runs(plugin, &digest)).await.map(drop)
     }
 
     /// Resident memory in kilobytes: now, and at its highest.
@@ -237,6 +241,3 @@ fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
 fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
-
-/// How long a test gives the host to do what it should not do.
-pub const QUIET: Duration = Duration::from_secs(2);

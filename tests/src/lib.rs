@@ -5,6 +5,7 @@
 //! - [`proxy`]: what stands between the two: it counts, and it injects faults;
 //! - [`guests`]: built components, other versions of them, and a plugin folder;
 //! - [`checks`]: what may never happen, as pure functions over what was recorded;
+//! - [`stage`]: all of these together, as most tests begin;
 //! - [`objects`], [`wait`], [`paths`], [`suite`]: the small tools of the suites.
 //!
 //! Invariant: nothing here imitates Kubernetes. A fault is injected in front of the real API server.
@@ -16,5 +17,6 @@ pub mod host;
 pub mod objects;
 pub mod paths;
 pub mod proxy;
+pub mod stage;
 pub mod suite;
 pub mod wait;

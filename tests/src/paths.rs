@@ -30,15 +30,25 @@ pub fn find(candidates: &[&str], built: &str, hint: &str) -> Result<PathBuf> {
     }
 }
 
-/// A fresh folder for the logs of one test, which survives the test: `target/joch-tests/<name>`.
+/// The folder of everything that tests write: `target/joch-tests`.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn scratch() -> Result<PathBuf> {
+    let folder = root().join("target/joch-tests");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    Ok(folder)
+}
+
+/// A fresh folder for the files and logs of one test, which survives the test for people to read.
 ///
 /// # Errors
 /// If it cannot be made.
 pub fn logs(test: &str) -> Result<PathBuf> {
-    let folder = root().join("target/joch-tests").join(test);
+    let folder = scratch()?.join(test.replace("::", "."));
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {folder:?}"))?;
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    std::fs::create_dir(&folder).with_context(|| format!("cannot make {folder:?}"))?;
     Ok(folder)
 }

@@ -68,11 +68,17 @@ async fn shared_cluster() -> Result<&'static Cluster> {
     CLUSTER.get_or_try_init(start).await
 }
 
+/// Writes a line that the test runner does not swallow, as it does with `println!` of a test that passes.
+///
+/// # Errors
+/// If stderr is closed.
+pub fn say(line: &str) -> Result<()> {
+    Ok(writeln!(std::io::stderr(), "{line}")?)
+}
+
 fn run(name: &str, test: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     if !wanted() {
-        // Not println!, which the test runner swallows for a test that passes.
-        writeln!(std::io::stderr(), "SKIPPED {name}: set {VARIABLE}=1 (or `make test`)")?;
-        return Ok(());
+        return say(&format!("SKIPPED {name}: set {VARIABLE}=1 (or `make test`)"));
     }
     let runtime = RUNTIME.get_or_init(Runtime::new).as_ref().ok().context("no runtime")?;
     runtime.block_on(test())

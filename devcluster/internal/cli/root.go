@@ -68,7 +68,17 @@ func newRoot() *cobra.Command {
 			strings.Join(component.Names(), ", "),
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return fmt.Errorf("no command %q; see `devcluster --help`", args[0])
+		},
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+	})
 	dir := root.PersistentFlags().String("dir", "", "folder of the cluster (default $JOCH_DEVCLUSTER_DIR, or joch/devcluster in the user's state folder)")
 	open := func() (state.Dir, error) {
 		path := *dir

@@ -72,6 +72,9 @@ func Up(ctx context.Context, dir state.Dir, o Options, progress io.Writer) error
 		return err
 	}
 	if err := build(ctx, &launch.Launcher{Dir: dir, State: s, Progress: progress}, o); err != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			err = errors.New("interrupted; what was started is stopped again")
+		}
 		return abandon(dir, s, err)
 	}
 	fmt.Fprintf(progress, "ready after %.1f s\n", time.Since(begin).Seconds())

@@ -78,7 +78,7 @@ func teardown(ctx context.Context, dir state.Dir, s *state.State) error {
 		return err
 	}
 	if s.Node != nil {
-		return node.Clean(dir, s.Instance, s.Node)
+		return node.Clean(dir, s.Instance, *s.Node)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func Pack(root, out string, o Options) error {
 func write(layerTar []byte, out string, o Options) error {
 	ref, err := name.NewTag(o.Name, name.WeakValidation)
 	if err != nil {
-		return fmt.Errorf("image name %q is not NAME:TAG", o.Name)
+		return fmt.Errorf("image name %q is not NAME:TAG: %w", o.Name, err)
 	}
 	img, err := build(layerTar, o)
 	if err != nil {

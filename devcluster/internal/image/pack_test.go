@@ -32,7 +32,7 @@ func pack(t *testing.T, imageName string) []byte {
 }
 
 func TestEqualFoldersGiveEqualImages(t *testing.T) {
-	if !bytes.Equal(pack(t, "example.org/a:1"), pack(t, "example.org/a:1")) {
+	if !bytes.Equal(pack(t, "example.org/app:1"), pack(t, "example.org/app:1")) {
 		t.Error("the archives differ")
 	}
 }

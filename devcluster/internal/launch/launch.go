@@ -78,7 +78,11 @@ func (l *Launcher) Run(ctx context.Context, spec func() (Spec, error)) error {
 			return nil
 		}
 		taken := strings.Contains(strings.Join(failure.Tail, "\n"), "address already in use")
-		if !taken || attempt == portAttempts || ctx.Err() != nil {
+		if !taken || ctx.Err() != nil {
+			return failure
+		}
+		if attempt == portAttempts {
+			failure.Reason = fmt.Sprintf("finds the port of %s in use; stop the program that listens there", s.Address)
 			return failure
 		}
 	}

@@ -15,10 +15,12 @@ import (
 // claimFile says which cluster has the machine's node.
 const claimFile = "/run/joch-devcluster.lock"
 
-// claim is the content of claimFile.
+// claim is the content of claimFile. It repeats what the cluster's own record says about the
+// machine, for the case that the cluster's folder is deleted.
 type claim struct {
-	Dir      state.Dir `json:"dir"`
-	Instance string    `json:"instance"`
+	Dir      state.Dir  `json:"dir"`
+	Instance string     `json:"instance"`
+	Node     state.Node `json:"node"`
 }
 
 func readClaim() (c claim, found bool) {
@@ -74,29 +76,31 @@ func checkMachine(instance string) error {
 	return nil
 }
 
-// take claims the machine for the instance. A claim whose cluster is gone is cleaned up first.
-func take(dir state.Dir, instance string) error {
+// take claims the machine for the instance and returns how the machine is before any change. A
+// claim whose cluster is gone is cleaned up first.
+func take(dir state.Dir, instance, binDir string) (state.Node, error) {
 	for range 2 {
-		raw, err := json.Marshal(claim{Dir: dir, Instance: instance})
+		node := survey(binDir)
+		raw, err := json.Marshal(claim{Dir: dir, Instance: instance, Node: node})
 		if err != nil {
-			return fmt.Errorf("cannot encode the claim: %w", err)
+			return state.Node{}, fmt.Errorf("cannot encode the claim: %w", err)
 		}
 		f, err := os.OpenFile(claimFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err == nil {
 			_, err = f.Write(raw)
-			return errors.Join(err, f.Close())
+			return node, errors.Join(err, f.Close())
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("cannot claim the machine: %w", err)
+			return state.Node{}, fmt.Errorf("cannot claim the machine: %w", err)
 		}
 		if err := checkMachine(instance); err != nil {
-			return err
+			return state.Node{}, err
 		}
 		if err := evict(); err != nil {
-			return err
+			return state.Node{}, err
 		}
 	}
-	return fmt.Errorf("cannot claim the machine; remove %s", claimFile)
+	return state.Node{}, fmt.Errorf("cannot claim the machine; remove %s", claimFile)
 }
 
 // evict removes what a cluster left whose folder was deleted under it.
@@ -111,5 +115,5 @@ func evict() error {
 			return err
 		}
 	}
-	return Clean(c.Dir, c.Instance, nil)
+	return Clean(c.Dir, c.Instance, c.Node)
 }

@@ -20,11 +20,14 @@ import (
 )
 
 // Clean removes what the node left on the machine, after its daemons have ended: containers,
-// mounts, control groups, the bridge, rules, sockets, settings. A nil record leaves folders and
-// settings beyond ours as they are. It does nothing if another cluster has the machine.
-func Clean(dir state.Dir, instance string, record *state.Node) error {
+// mounts, control groups, the bridge, rules, sockets, settings. It does nothing if another
+// cluster has the machine.
+func Clean(dir state.Dir, instance string, record state.Node) error {
 	if !Owns(instance) {
 		return nil
+	}
+	if c, found := readClaim(); found {
+		record = c.Node // written first, so it may know more
 	}
 	if err := proc.Stop(podProcesses(), 0); err != nil {
 		return err
@@ -45,15 +48,8 @@ func Clean(dir state.Dir, instance string, record *state.Node) error {
 	}
 	closeForward()
 	removeDeadSockets("/run/containerd/s")
-	if record != nil {
-		writeSysctls(record.Sysctls)
-		for _, path := range record.Created {
-			if err := os.RemoveAll(path); err != nil {
-				return fmt.Errorf("cannot remove %s: %w", path, err)
-			}
-		}
-	}
-	for _, path := range []string{runDir, claimFile} {
+	writeSysctls(record.Sysctls)
+	for _, path := range append(slices.Clone(record.Created), runDir, claimFile) {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("cannot remove %s: %w", path, err)
 		}

@@ -29,17 +29,11 @@ var outside = []string{
 // Network claims the machine, records what is to be changed on it, and makes the pods' network.
 func (n *Node) Network(ctx context.Context) error {
 	begin := time.Now()
-	if err := take(n.launcher.Dir, n.launcher.State.Instance); err != nil {
+	record, err := take(n.launcher.Dir, n.launcher.State.Instance, n.binDir)
+	if err != nil {
 		return err
 	}
-	if err := n.launcher.Update(func(s *state.State) {
-		s.Node.Sysctls = readSysctls()
-		for _, path := range outside {
-			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-				s.Node.Created = append(s.Node.Created, path)
-			}
-		}
-	}); err != nil {
+	if err := n.launcher.Update(func(s *state.State) { s.Node = &record }); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(runDir, 0o700); err != nil {
@@ -118,6 +112,17 @@ func closeForward() {
 			}
 		}
 	}
+}
+
+// survey notes how the machine is before a node changes it.
+func survey(binDir string) state.Node {
+	node := state.Node{BinDir: binDir, Sysctls: readSysctls()}
+	for _, path := range outside {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			node.Created = append(node.Created, path)
+		}
+	}
+	return node
 }
 
 func readSysctls() map[string]string {

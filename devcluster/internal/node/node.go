@@ -3,6 +3,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,7 +54,7 @@ var cniDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
 // executable; binDir holds containerd and CoreDNS, beside program if empty.
 func Preflight(l *launch.Launcher, program, binDir string) (*Node, error) {
 	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("a node needs root; run `sudo devcluster up --node`, or `devcluster up` for a control plane alone")
+		return nil, errors.New("a node needs root; run `sudo devcluster up --node`, or `devcluster up` for a control plane alone")
 	}
 	if binDir == "" {
 		binDir = filepath.Dir(program)

@@ -7,6 +7,7 @@ use joch_core::object::ObjectKey;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
 };
+use kube::core::DynamicResourceScope;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Resource};
 
@@ -58,7 +59,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> 
 /// The calls on objects of one kind in one namespace (or in the cluster scope).
 pub(crate) fn api<K>(client: &Client, resource: &ApiResource, namespace: Option<&str>) -> Api<K>
 where
-    K: Resource<DynamicType = ApiResource>,
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
 {
     match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use joch_core::dependency::Read;
-use joch_core::grant::{self, KubeCall};
+use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
     self, Change, Freshness, Json, KubeError, Note, Query, StartError, Started, Verdict, field_manager,
@@ -118,19 +118,20 @@ impl Session {
         self.key.namespace.as_deref()
     }
 
-    /// Checks a call against the authority. A denial is counted.
+    /// Checks a call against the authority.
     fn allow(&self, call: &KubeCall<'_>, target: &ObjectKey) -> Result<(), KubeError> {
         let authority = &self.version.authority;
-        grant::decide(&authority.requested, &authority.granted, call, self.namespace()).map_err(|missing| {
-            let plugin = self.version.plugin().to_owned();
-            self.around.metrics.denials.get_or_create(&PluginLabels { plugin }).inc();
-            tracing::warn!(missing_grant = %missing, "a call was denied");
-            KubeError::Denied {
-                verb: call.verb.as_str().to_owned(),
-                target: ObjectRef { key: target.clone(), uid: None },
-                missing_grant: missing,
-            }
-        })
+        grant::decide(&authority.requested, &authority.granted, call, self.namespace())
+            .map_err(|missing| self.denied(call.verb, target, missing))
+    }
+
+    /// A denial: counted, logged, and told to the guest.
+    fn denied(&self, verb: Verb, target: &ObjectKey, missing_grant: String) -> KubeError {
+        let plugin = self.version.plugin().to_owned();
+        self.around.metrics.denials.get_or_create(&PluginLabels { plugin }).inc();
+        tracing::warn!(missing_grant, "a call was denied");
+        let target = ObjectRef { key: target.clone(), uid: None };
+        KubeError::Denied { verb: verb.as_str().to_owned(), target, missing_grant }
     }
 
     fn record(&self, read: Read) {

@@ -10,15 +10,28 @@ use crate::grants_file::JobAuthority;
 
 mod fields;
 
+/// Why a Job may not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A field that no plugin's Job may have, or a value that it may not take; by its path.
+    #[error("{0}")]
+    Field(String),
+    /// Outside the bounds that the plugin requested, or was granted; names the bound.
+    #[error("{0}")]
+    Grant(String),
+}
+
 /// Checks a Job against the allow-list and against each bound as requested and as granted.
 ///
 /// # Errors
-/// A text that names the field and, where a grant is missing, which one.
-pub fn check(job: &Value, authority: &JobAuthority) -> Result<(), String> {
-    fields::walk(job, &fields::JOB, "job")?;
-    let pod = job.pointer("/spec/template/spec").ok_or("job.spec.template.spec is missing")?;
+/// [`Refusal`], which names the field or the missing grant.
+pub fn check(job: &Value, authority: &JobAuthority) -> Result<(), Refusal> {
+    fields::walk(job, &fields::JOB, "job").map_err(Refusal::Field)?;
+    let pod = job
+        .pointer("/spec/template/spec")
+        .ok_or_else(|| Refusal::Field("job.spec.template.spec is missing".to_owned()))?;
     for (grant, whose) in [(&authority.requested, "requested"), (&authority.granted, "granted")] {
-        within(pod, grant, whose)?;
+        within(pod, grant, whose).map_err(Refusal::Grant)?;
     }
     Ok(())
 }

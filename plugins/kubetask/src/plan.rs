@@ -222,15 +222,12 @@ fn note_spec_change(task: &Task, status: TaskStatus) -> TaskStatus {
         .status
         .as_ref()
         .and_then(|status| status.observed_generation);
-    let edited = has_started(task) && observed < task.metadata.generation;
-    match observed {
-        Some(observed) if edited => {
-            let message = format!(
-                "the spec was changed after the start; the Job does what generation {observed} asked for"
-            );
-            status::with(status, "SpecChangeIgnored", "AlreadyStarted", message)
-        }
-        _ => status,
+    if has_started(task) && observed.is_some() && observed < task.metadata.generation {
+        let message =
+            "the spec was changed after the start; the Job goes on with what it began with";
+        status::with(status, "SpecChangeIgnored", "AlreadyStarted", message)
+    } else {
+        status
     }
 }
 

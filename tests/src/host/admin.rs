@@ -1,36 +1,69 @@
 //! The host's admin server, as tests use it.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use joch_core::name::Digest;
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 
-/// What `/debug/plugins` tells about one plugin.
-#[derive(Debug, Clone)]
-pub struct PluginView {
-    /// Its name.
-    pub name: String,
-    /// Everything that is told.
-    pub raw: Value,
+/// What `/debug/plugins` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Overview {
+    /// By the file's path.
+    pub files: BTreeMap<PathBuf, FileView>,
+    /// By plugin and controller.
+    pub controllers: Vec<ControllerView>,
 }
 
-impl PluginView {
-    /// Whether its active version has this digest, in whichever length it is told.
+/// One file of the plugin folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FileView {
+    /// The plugin's name, if a version of the file was read.
+    pub plugin: Option<String>,
+    /// The live version's digest.
+    pub digest: Option<String>,
+    /// Why the newest bytes are not live, if they are not.
+    pub refused: Option<Refusal>,
+}
+
+/// Why a version is not live.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Refusal {
+    /// One sentence.
+    pub reason: String,
+}
+
+/// One controller of a live plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ControllerView {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The digest of the version that the next reconcile calls.
+    pub digest: String,
+    /// `Running`, or what it waits for.
+    pub state: String,
+}
+
+impl Overview {
+    /// The file of this name.
     #[must_use]
-    pub fn has(&self, digest: &Digest) -> bool {
-        let told = self.raw.get("digest").and_then(Value::as_str).unwrap_or_default();
-        let told = told.strip_prefix("sha256:").unwrap_or(told);
-        told.len() >= 12 && digest.hex().starts_with(told)
+    pub fn file(&self, name: &str) -> Option<&FileView> {
+        let named = |path: &PathBuf| path.file_name().is_some_and(|file| file == name);
+        self.files.iter().find(|(path, _)| named(path)).map(|(_, view)| view)
     }
 
-    /// Whether anything that is told contains this text.
+    /// Whether all controllers of `plugin`, and there is one, run this version.
     #[must_use]
-    pub fn mentions(&self, text: &str) -> bool {
-        self.raw.to_string().contains(text)
+    pub fn runs(&self, plugin: &str, digest: &Digest) -> bool {
+        let digest = digest.to_string();
+        let mut own = self.controllers.iter().filter(|view| view.plugin == plugin).peekable();
+        own.peek().is_some() && own.all(|view| view.digest == digest && view.state == "Running")
     }
 }
 
@@ -46,22 +79,10 @@ pub(super) async fn get(address: &str, path: &str) -> Result<(u16, String)> {
     Ok((code, String::from_utf8_lossy(&body).into_owned()))
 }
 
-pub(super) async fn plugins(address: &str) -> Result<Vec<PluginView>> {
+pub(super) async fn plugins(address: &str) -> Result<Overview> {
     let (code, body) = get(address, "/debug/plugins").await?;
     ensure!(code == 200, "/debug/plugins answers {code}: {body}");
-    parse(&body)
-}
-
-/// A list, bare or under `plugins`.
-fn parse(body: &str) -> Result<Vec<PluginView>> {
-    let value: Value = serde_json::from_str(body).with_context(|| format!("no JSON: {body}"))?;
-    let list = value.get("plugins").unwrap_or(&value);
-    let list = list.as_array().with_context(|| format!("no list of plugins: {body}"))?;
-    let view = |raw: &Value| PluginView {
-        name: raw.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        raw: raw.clone(),
-    };
-    Ok(list.iter().map(view).collect())
+    serde_json::from_str(&body).with_context(|| format!("not the agreed form: {body}"))
 }
 
 #[cfg(test)]
@@ -69,17 +90,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_recognised_short_and_long() {
-        let digest = Digest::of(b"abc");
-        for (told, expected) in [
-            (digest.to_string(), true),
-            (digest.short(), true),
-            (digest.hex().split_at(3).0.to_owned(), false),
-            (Digest::of(b"d").to_string(), false),
+    fn a_plugin_runs_a_version_when_all_its_controllers_do() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let view = |digest: &Digest, state: &str| ControllerView {
+            plugin: "p".to_owned(),
+            digest: digest.to_string(),
+            state: state.to_owned(),
+        };
+        for (controllers, expected) in [
+            (vec![view(&a, "Running"), view(&a, "Running")], true),
+            (vec![view(&a, "Running"), view(&b, "Running")], false),
+            (vec![view(&a, "Syncing")], false),
+            (vec![], false),
         ] {
-            let body = serde_json::json!({"plugins": [{"name": "p", "digest": told}]}).to_string();
-            let views = parse(&body).unwrap();
-            assert_eq!(views[0].has(&digest), expected, "{told}");
+            let overview = Overview { files: BTreeMap::new(), controllers };
+            assert_eq!(overview.runs("p", &a), expected, "{overview:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Contract: one line `reconcile started` and one `reconcile finished` per reconcile, with `plugin`,
 //! `controller`, `key`, `digest` and `reconcile_id`; the order of the lines is the order of the events.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -110,11 +111,23 @@ impl Log {
         self.0.iter().map(|lines| lines.iter().filter_map(Reconcile::of).collect()).collect()
     }
 
-    /// How many reconciles of a key (its end, such as `Task ns/name`) have finished.
+    /// How many reconciles of each object (`Task ns/name`) have finished, whoever's they were.
     #[must_use]
-    pub fn finished(&self, key: &str) -> usize {
-        let all = self.lines().filter_map(Reconcile::of);
-        all.filter(|r| r.step == Step::Finished && r.key.ends_with(&format!(" {key}"))).count()
+    pub fn finished_by_key(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for reconcile in self.lines().filter_map(Reconcile::of) {
+            let object = reconcile.key.split_once(' ').map_or("", |(_, object)| object);
+            if reconcile.step == Step::Finished {
+                *counts.entry(object.to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// How many reconciles of one object have finished.
+    #[must_use]
+    pub fn finished(&self, object: &str) -> usize {
+        self.finished_by_key().get(object).copied().unwrap_or_default()
     }
 }
 

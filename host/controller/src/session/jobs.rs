@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use joch_core::job;
+use joch_core::grant::Verb;
+use joch_core::job::{self, Refusal};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{KubeError, StartError, Started};
 use kube::api::DynamicObject;
@@ -64,22 +65,24 @@ impl JobLedger {
 
 impl Session {
     pub(super) async fn start_job(&self, text: &str) -> Result<Started, StartError> {
-        let refused = |error: KubeError| StartError::Refused(error);
-        let authority = self.version.authority.jobs.as_ref().ok_or_else(|| {
-            refused(KubeError::Invalid("starting Jobs is not granted (grant.jobs)".to_owned()))
-        })?;
-        let mut document = super::write::parse_object(text).map_err(refused)?;
-        job::check(&document, authority).map_err(|text| refused(KubeError::Invalid(text)))?;
+        let mut document = super::write::parse_object(text).map_err(StartError::Refused)?;
         let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let Some(namespace) = self.namespace().filter(|_| !name.is_empty()) else {
-            let text = "a Job needs a name, and a primary in a namespace";
-            return Err(refused(KubeError::Invalid(text.to_owned())));
+            let text = "a Job needs a name, and a primary in a namespace".to_owned();
+            return Err(StartError::Refused(KubeError::Invalid(text)));
         };
         let key = ObjectKey {
             kind: job_kind(),
             namespace: Some(namespace.to_owned()),
             name: name.to_owned(),
         };
+        let denied = |missing: String| StartError::Refused(self.denied(Verb::Create, &key, missing));
+        let authority = self.version.authority.jobs.as_ref();
+        let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
+        job::check(&document, authority).map_err(|refusal| match refusal {
+            Refusal::Grant(missing) => denied(missing),
+            Refusal::Field(text) => StartError::Refused(KubeError::Invalid(text)),
+        })?;
         if let Some(held) = self.around.views.get(&key.kind).and_then(|view| view.get(&key)) {
             return self.classify(&key, &held);
         }

@@ -27,7 +27,7 @@ fn grant(profile: Profile) -> JobGrant {
 }
 
 fn decide(job: &Value, requested: JobGrant, granted: JobGrant) -> Result<(), String> {
-    check(job, &JobAuthority { requested, granted })
+    check(job, &JobAuthority { requested, granted }).map_err(|refusal| refusal.to_string())
 }
 
 fn refusal(change: impl FnOnce(&mut Value)) -> String {
@@ -101,4 +101,14 @@ fn a_job_is_finished_by_its_conditions_only() {
     assert!(!is_finished(&json!({"status": {"failed": 1}})));
     assert!(!is_finished(&json!({"status": {"conditions": [{"type": "FailureTarget", "status": "True"}]}})));
     assert!(is_finished(&json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})));
+}
+
+#[test]
+fn a_missing_grant_is_told_from_a_field_that_nobody_may_set() {
+    let authority =
+        JobAuthority { requested: grant(Profile::Baseline), granted: grant(Profile::Restricted) };
+    assert!(matches!(check(&job(), &authority), Err(Refusal::Grant(_))));
+    let mut host_network = job();
+    host_network["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
+    assert!(matches!(check(&host_network, &authority), Err(Refusal::Field(_))));
 }

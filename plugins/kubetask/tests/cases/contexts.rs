@@ -287,14 +287,3 @@ fn kt_35_of_two_sources_the_inline_one_wins() {
         [("/f", "f", "x")]
     );
 }
-
-#[test]
-fn a_path_that_is_no_file_and_too_much_text_are_refused() {
-    let (task, agent) = pair(&[], &[inline("/", "x")]);
-    let expected = "Failed; Ready=False/ContextError: / is not the path of a file";
-    assert_eq!(summary(&refusal(&task, Some(&agent), &none())), expected);
-
-    let (task, agent) = pair(&[], &[inline("/a", &"x".repeat(1024 * 1024))]);
-    let status = refusal(&task, Some(&agent), &none());
-    assert!(summary(&status).starts_with("Failed; Ready=False/ContextError: the files have"));
-}

@@ -92,6 +92,25 @@ fn kt_96_a_name_that_is_too_long_fails_the_task() {
 }
 
 #[test]
+fn a_path_that_is_no_file_and_too_much_text_fail_the_task() {
+    let inline = |path: &str, text: &str| {
+        task(&format!(
+            "{{contexts: [{{type: File, file: {{filePath: {path}, source: {{inline: {text}}}}}}}]}}"
+        ))
+    };
+    let status = refusal(&inline("/", "x"), Some(&agent("")), &none());
+    let expected = "Failed; Ready=False/ContextError: / is not the path of a file";
+    assert_eq!(summary(&status), expected);
+
+    let status = refusal(
+        &inline("/a", &"x".repeat(1024 * 1024)),
+        Some(&agent("")),
+        &none(),
+    );
+    assert!(summary(&status).starts_with("Failed; Ready=False/ContextError: the files have"));
+}
+
+#[test]
 fn a_start_that_is_refused_for_good_fails_the_task() {
     let error = StartError::Refused(Error::Invalid("spec.template.spec.hostNetwork".to_owned()));
     let (status, _) = plan::not_started(&simple_task(), &error).unwrap();

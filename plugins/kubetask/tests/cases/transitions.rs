@@ -26,7 +26,7 @@ fn kt_19_an_edit_after_the_start_is_ignored_and_said_so_once() {
     assert_eq!(
         after(&running_task(3, 1), "{active: 1}"),
         "Running; Ready=True/JobStarted: Job t-job is started; SpecChangeIgnored=True/AlreadyStarted: \
-         the spec was changed after the start; the Job does what generation 1 asked for"
+         the spec was changed after the start; the Job goes on with what it began with"
     );
     assert!(!after(&running_task(3, 3), "{active: 1}").contains("SpecChangeIgnored"));
     assert!(after(&running_task(2, 1), "{succeeded: 1}").contains("SpecChangeIgnored"));

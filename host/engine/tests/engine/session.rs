@@ -1,0 +1,112 @@
+//! A cluster that answers from memory, and what the tests need to make a call.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use joch_core::manifest::Limits;
+use joch_core::name::Digest;
+use joch_core::object::{Gvk, ObjectKey, ObjectRef};
+use joch_core::port::{
+    Call, Change, Freshness, Json, KubeError, Note, Query, Session, StartError, Started, Verdict,
+};
+use joch_core::quantity::{Bytes, Time};
+use joch_engine::{Engine, EngineConfig, Plugin, PluginSpec};
+
+use crate::guest::Guest;
+
+/// What is in the cluster, how it answers, and what was asked of it.
+#[derive(Default)]
+pub struct Fake {
+    /// Found by every query.
+    pub objects: Vec<Json>,
+    /// How long a `get` takes; for ever if none.
+    pub get_takes: Option<Duration>,
+    /// What was written.
+    pub changes: Mutex<Vec<Change>>,
+}
+
+#[async_trait]
+impl Session for Fake {
+    async fn get(&self, _: &ObjectRef, _: Freshness) -> Result<Json, KubeError> {
+        match self.get_takes {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+        Err(KubeError::NotFound)
+    }
+
+    async fn list(&self, _: &Query, _: Freshness) -> Result<Vec<Json>, KubeError> {
+        Ok(self.objects.clone())
+    }
+
+    async fn count(&self, _: &Query) -> Result<u64, KubeError> {
+        Ok(self.objects.len() as u64)
+    }
+
+    async fn write(&self, change: Change) -> Result<Json, KubeError> {
+        self.changes.lock().unwrap().push(change);
+        Ok(Json::from("{}"))
+    }
+
+    async fn report_status(&self, _: String, _: Option<i64>) -> Result<Verdict, KubeError> {
+        Ok(Verdict::Unchanged)
+    }
+
+    async fn start_job(&self, _: String) -> Result<Started, StartError> {
+        Err(StartError::OverBudget(0))
+    }
+
+    async fn publish(&self, _: Note) -> Result<(), KubeError> {
+        Ok(())
+    }
+}
+
+/// Limits that fit a test: 4 MiB, 100 ms of computing, 20 s in all.
+pub fn limits() -> Limits {
+    Limits {
+        memory: Bytes(4 << 20),
+        cpu: Time(Duration::from_millis(100)),
+        wall: Time(Duration::from_secs(20)),
+        ..Limits::default()
+    }
+}
+
+/// An engine with few places, as every test has one of its own.
+pub fn engine() -> Engine {
+    Engine::new(&EngineConfig { max_instances: 4 }).unwrap()
+}
+
+/// The guest as a component.
+pub fn component(guest: Guest) -> Vec<u8> {
+    guest.component(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")))
+}
+
+/// The guest, loaded.
+pub fn plugin(engine: &Engine, guest: Guest, limits: Limits) -> Plugin {
+    let bytes = component(guest);
+    let loaded = engine.load(&bytes).unwrap();
+    let name = "sample".parse().unwrap();
+    let spec = PluginSpec { name, digest: Digest::of(&bytes), limits, config: "{}".to_owned() };
+    Plugin::new(engine, &loaded, spec).unwrap()
+}
+
+/// A call for `ConfigMap default/sample`.
+pub fn call(session: Fake) -> Call {
+    call_in(Arc::new(session))
+}
+
+/// The same, in a session that the test looks at afterwards.
+pub fn call_in(session: Arc<Fake>) -> Call {
+    let kind = Gvk::new("", "v1", "ConfigMap");
+    let key = ObjectKey { kind, namespace: Some("default".to_owned()), name: "sample".to_owned() };
+    Call {
+        controller: "sample".to_owned(),
+        target: ObjectRef { key, uid: Some("uid-1".to_owned()) },
+        object: Json::from(r#"{"kind":"ConfigMap"}"#),
+        now_unix_ms: 1_700_000_000_000,
+        attempt: 0,
+        session,
+    }
+}

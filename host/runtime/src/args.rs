@@ -1,0 +1,116 @@
+//! The host's flags. Each can be given as an environment variable; a flag beats the variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, ValueEnum};
+
+/// Runs Joch's controllers: WebAssembly components loaded from a folder, each reconciling Kubernetes
+/// resources within its grants and limits
+#[derive(Debug, Clone, Parser)]
+#[command(name = "joch-controller-manager", version)]
+pub(crate) struct Args {
+    /// Folder of plugins (*.wasm); a changed file is swapped in while the host runs
+    #[arg(long, value_name = "DIR", env = "JOCH_PLUGINS")]
+    pub(crate) plugins: PathBuf,
+
+    /// Kubeconfig file; by default as kubectl finds it, or the pod's service account
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Grants file: what each plugin may do; without it, plugins may only read
+    #[arg(long, value_name = "FILE", env = "JOCH_GRANTS")]
+    pub(crate) grants: Option<PathBuf>,
+
+    /// Namespace to watch, repeatable or separated by commas; by default all
+    #[arg(long = "namespace", value_name = "NS", env = "JOCH_NAMESPACES", value_delimiter = ',')]
+    pub(crate) namespaces: Vec<String>,
+
+    /// Address of /healthz, /readyz, /metrics and /debug/plugins
+    #[arg(long, value_name = "ADDR", env = "JOCH_ADMIN", default_value = "127.0.0.1:9440")]
+    pub(crate) admin: SocketAddr,
+
+    /// Folder of compiled plugins, private to the host; by default below the user's cache folder
+    #[arg(long, value_name = "DIR", env = "JOCH_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// How many calls of guests may be under way at once, over all plugins
+    #[arg(long, value_name = "N", env = "JOCH_MAX_INSTANCES", default_value_t = 128)]
+    pub(crate) max_instances: u32,
+
+    /// How long calls under way may take to finish when the host is told to stop
+    #[arg(long, value_name = "TIME", env = "JOCH_DRAIN", default_value = "60s", value_parser = duration)]
+    pub(crate) drain: Duration,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// How the host logs.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct LogArgs {
+    /// Form of log lines, on stderr
+    #[arg(long, value_name = "FORM", env = "JOCH_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
+    /// Least level logged (error, warn, info, debug, trace), or a filter such as "info,guest=debug"
+    #[arg(long, value_name = "LEVEL", env = "JOCH_LOG", default_value = "info")]
+    pub(crate) log_level: String,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    joch_core::quantity::Time::parse(text)
+        .map(|time| time.0)
+        .ok_or_else(|| format!("{text:?} is no duration (write \"200ms\", \"30s\" or \"5m\")"))
+}
+
+impl Args {
+    /// The folder of compiled plugins.
+    ///
+    /// # Errors
+    /// None is given, and the user has no home folder.
+    pub(crate) fn cache_dir(&self) -> anyhow::Result<PathBuf> {
+        if let Some(dir) = &self.cache_dir {
+            return Ok(dir.clone());
+        }
+        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        base.or_else(home).map(|base| base.join("joch").join("compiled")).ok_or_else(|| {
+            anyhow::anyhow!("there is no home folder for compiled plugins; give --cache-dir DIR")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent_and_every_flag_has_a_variable() {
+        use clap::CommandFactory as _;
+        let command = Args::command();
+        command.clone().debug_assert();
+        let without: Vec<_> = command
+            .get_arguments()
+            .filter(|arg| arg.get_env().is_none() && !["help", "version"].contains(&arg.get_id().as_str()))
+            .map(|arg| arg.get_id().to_string())
+            .collect();
+        assert_eq!(without, Vec::<String>::new());
+    }
+
+    #[test]
+    fn namespaces_may_be_repeated_or_separated_by_commas() {
+        let args = Args::parse_from(["x", "--plugins", "p", "--namespace", "a,b", "--namespace", "c"]);
+        assert_eq!(args.namespaces, ["a", "b", "c"]);
+    }
+}

@@ -1,0 +1,217 @@
+//! Tasks on a real control plane: the documented life of a Task, with the exact Job (`kubetask.md` 1.2).
+
+use anyhow::{Context as _, Result, ensure};
+use joch_tests::objects::{
+    agent, condition, create, end_pod, phase, task, touch, until_job, until_phase,
+};
+use joch_tests::stage::Stage;
+use joch_tests::suite::on_cluster;
+use joch_tests::wait::{LONG, eventually};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
+use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
+use serde_json::{Value, json};
+
+fn status<'a>(object: &'a DynamicObject, field: &str) -> &'a Value {
+    object.data.pointer(&format!("/status/{field}")).unwrap_or(&Value::Null)
+}
+
+#[test]
+fn a_task_becomes_exactly_the_documented_job() -> Result<()> {
+    on_cluster("task::job", async |cluster| {
+        let stage = Stage::new(cluster, "task::job", &["kubetask"]).await?;
+        let _host = stage.host().await?;
+        create(&stage.kubetask("Agent"), &agent("default")).await?;
+        let tasks = stage.kubetask("Task");
+        let made = create(&tasks, &task("t")).await?;
+
+        let job = until_job(&stage.client, &stage.namespace, "t-job").await?;
+        let job = serde_json::to_value(job)?;
+        let at = |pointer: &str| job.pointer(pointer).cloned().unwrap_or_default();
+        let labels = json!({"app": "kubetask", "kubetask.io/task": "t"});
+        // Besides those that the API server adds to every Job.
+        let own = |pointer: &str| {
+            let mut labels = at(pointer);
+            if let Some(labels) = labels.as_object_mut() {
+                labels.retain(|name, _| !name.contains("job-name") && !name.contains("controller-uid"));
+            }
+            labels
+        };
+        ensure!(own("/metadata/labels") == labels, "{job:#}");
+        ensure!(own("/spec/template/metadata/labels") == labels, "{job:#}");
+        let owners = at("/metadata/ownerReferences");
+        let owner = owners.get(0).context("no owner")?;
+        ensure!(owners.as_array().is_some_and(|owners| owners.len() == 1), "{owners}");
+        for (field, value) in [
+            ("apiVersion", json!("kubetask.io/v1alpha1")),
+            ("kind", json!("Task")),
+            ("name", json!("t")),
+            ("uid", json!(made.metadata.uid)),
+            ("controller", json!(true)),
+        ] {
+            ensure!(owner.get(field) == Some(&value), "{field}: {owner}");
+        }
+        let pod = at("/spec/template/spec");
+        for (pointer, value) in [
+            ("/serviceAccountName", json!("runner")),
+            ("/restartPolicy", json!("Never")),
+            ("/initContainers", Value::Null),
+            ("/containers/1", Value::Null),
+            ("/containers/0/name", json!("agent")),
+            ("/containers/0/image", json!("custom-agent:v1.0.0")),
+            ("/containers/0/imagePullPolicy", json!("IfNotPresent")),
+            ("/containers/0/command", Value::Null),
+            (
+                "/containers/0/env",
+                json!([
+                    {"name": "TASK_NAME", "value": "t"},
+                    {"name": "TASK_NAMESPACE", "value": stage.namespace},
+                ]),
+            ),
+            (
+                "/containers/0/volumeMounts",
+                json!([{"name": "context-files", "mountPath": "/workspace/task.md",
+                    "subPath": "workspace-task.md"}]),
+            ),
+        ] {
+            ensure!(pod.pointer(pointer).cloned().unwrap_or_default() == value, "{pointer}: {pod:#}");
+        }
+
+        let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        let map = maps.get("t-context").await?;
+        let text = map.data.and_then(|data| data.get("workspace-task.md").cloned());
+        ensure!(text.as_deref() == Some("do t"), "{text:?}");
+
+        let running = until_phase(&tasks, "t", "Running").await?;
+        ensure!(status(&running, "jobName") == "t-job", "{running:?}");
+        for field in ["startTime", "startedAt", "updatedAt"] {
+            ensure!(status(&running, field).is_string(), "{field}: {running:?}");
+        }
+        ensure!(status(&running, "observedGeneration") == 1, "{running:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_task_without_its_agent_waits_visibly_and_runs_once_there_is_one() -> Result<()> {
+    on_cluster("task::no_agent", async |cluster| {
+        let stage = Stage::new(cluster, "task::no_agent", &["kubetask"]).await?;
+        let _host = stage.host().await?;
+        let tasks = stage.kubetask("Task");
+        create(&tasks, &task("t")).await?;
+        let waiting = eventually("the Task tells what it waits for", LONG, async || {
+            let object = tasks.get("t").await?;
+            condition(&object, "Ready").context("no condition Ready")?;
+            Ok(object)
+        })
+        .await?;
+        let ready = condition(&waiting, "Ready").context("no condition")?;
+        ensure!(phase(&waiting) == "Pending", "{waiting:?}");
+        ensure!(ready.get("status") == Some(&json!("False")), "{ready}");
+        ensure!(ready.get("reason") == Some(&json!("AgentError")), "{ready}");
+        ensure!(ready.to_string().contains("not found in namespace"), "{ready}");
+        ensure!(stage.proxy.record().posts("jobs", &stage.namespace) == 0, "a Job was posted");
+
+        create(&stage.kubetask("Agent"), &agent("default")).await?;
+        until_phase(&tasks, "t", "Running").await.map(drop)
+    })
+}
+
+async fn ends(stage: &Stage, name: &str, pod: &str, wanted: &str) -> Result<DynamicObject> {
+    let tasks = stage.kubetask("Task");
+    create(&tasks, &task(name)).await?;
+    until_phase(&tasks, name, "Running").await?;
+    end_pod(&stage.client, &stage.namespace, &format!("{name}-job"), pod).await?;
+    let ended = until_phase(&tasks, name, wanted).await?;
+    for field in ["completionTime", "finishedAt", "startTime"] {
+        ensure!(status(&ended, field).is_string(), "{field}: {ended:?}");
+    }
+    ensure!(status(&ended, "completionTime") == status(&ended, "finishedAt"), "{ended:?}");
+    Ok(ended)
+}
+
+#[test]
+fn a_task_ends_as_its_job_does_and_takes_it_along_when_it_is_deleted() -> Result<()> {
+    on_cluster("task::ends", async |cluster| {
+        let stage = Stage::new(cluster, "task::ends", &["kubetask"]).await?;
+        let _host = stage.host().await?;
+        create(&stage.kubetask("Agent"), &agent("default")).await?;
+        let good = ends(&stage, "good", "Succeeded", "Completed").await?;
+        ensure!(condition(&good, "Succeeded").is_some(), "{good:?}");
+        let bad = ends(&stage, "bad", "Failed", "Failed").await?;
+        ensure!(condition(&bad, "Failed").is_some(), "{bad:?}");
+
+        stage.kubetask("Task").delete("good", &DeleteParams::default()).await?;
+        let jobs: Api<Job> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        eventually("the Job is garbage-collected", LONG, async || {
+            let job = jobs.get_opt("good-job").await?;
+            ensure!(job.is_none(), "it is there");
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn a_job_of_somebody_else_is_not_adopted() -> Result<()> {
+    on_cluster("task::foreign", async |cluster| {
+        let stage = Stage::new(cluster, "task::foreign", &["kubetask"]).await?;
+        let jobs: Api<Job> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        let foreign = json!({
+            "metadata": {"name": "t-job"},
+            "spec": {"template": {"spec": {
+                "restartPolicy": "Never", "containers": [{"name": "c", "image": "foreign:1"}],
+            }}},
+        });
+        let foreign = jobs.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
+        create(&stage.kubetask("Agent"), &agent("default")).await?;
+        let _host = stage.host().await?;
+        let tasks = stage.kubetask("Task");
+        create(&tasks, &task("t")).await?;
+        eventually("the Task tells that the name is taken", LONG, async || {
+            let object = tasks.get("t").await?;
+            let ready = condition(&object, "Ready").context("no condition")?;
+            ensure!(ready.get("reason") == Some(&json!("JobNameTaken")), "{ready}");
+            Ok(())
+        })
+        .await?;
+        let after = jobs.get("t-job").await?;
+        ensure!(after.owner_references().is_empty(), "it was adopted: {after:?}");
+        ensure!(after.uid() == foreign.uid() && after.spec == foreign.spec, "it was changed: {after:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_settled_task_causes_no_write() -> Result<()> {
+    on_cluster("task::settled", async |cluster| {
+        let stage = Stage::new(cluster, "task::settled", &["kubetask"]).await?;
+        let host = stage.host().await?;
+        create(&stage.kubetask("Agent"), &agent("default")).await?;
+        let tasks = stage.kubetask("Task");
+        ends(&stage, "done", "Succeeded", "Completed").await?;
+        create(&tasks, &task("runs")).await?;
+        until_phase(&tasks, "runs", "Running").await?;
+
+        // A touch of the object itself is certain to wake it; only then is silence a result.
+        let mark = stage.proxy.record().mark();
+        for name in ["done", "runs"] {
+            let key = format!("Task {}/{name}", stage.namespace);
+            for round in 0..3 {
+                let before = host.log()?.finished(&key);
+                let touched = touch(&tasks, name, &round.to_string()).await?;
+                eventually(&format!("{key} is reconciled again"), LONG, async || {
+                    ensure!(host.log()?.finished(&key) > before, "still {before} reconciles");
+                    Ok(())
+                })
+                .await?;
+                let after = tasks.get(name).await?;
+                ensure!(after.resource_version() == touched.resource_version(), "{after:?}");
+            }
+            let writes = stage.proxy.record().writes_to("tasks", &stage.namespace, name, mark);
+            ensure!(writes.is_empty(), "writes to {name}: {writes:?}");
+        }
+        Ok(())
+    })
+}
