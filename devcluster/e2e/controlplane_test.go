@@ -20,7 +20,7 @@ spec:
   template:
     spec:
       restartPolicy: Never
-      containers: [{name: c, image: "docker.io/library/busybox:1.37", command: [echo, hi]}]
+      containers: [{name: c, image: "docker.io/library/busybox:1.35", command: [echo, hi]}]
 `
 
 func TestTwoControlPlanesRunSideBySide(t *testing.T) {

@@ -21,7 +21,7 @@ spec:
     spec:
       containers:
       - name: web
-        image: docker.io/library/busybox:1.37
+        image: docker.io/library/busybox:1.35
         command: [sh, -c, "mkdir /tmp/www; echo greetings > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"]
         readinessProbe: {httpGet: {port: 8080, path: /index.html}, periodSeconds: 1}
 ---
@@ -39,7 +39,7 @@ spec:
       restartPolicy: Never
       containers:
       - name: visitor
-        image: docker.io/library/busybox:1.37
+        image: docker.io/library/busybox:1.35
         command: [sh, -c, "ls /var/run/secrets/kubernetes.io/serviceaccount && nslookup web.default.svc.cluster.local && until wget -qO- http://$WEB_SERVICE_HOST; do sleep 0.2; done"]
 `
 
@@ -179,7 +179,7 @@ func machine(t *testing.T) string {
 	for _, command := range [][]string{
 		{"ip", "-o", "link", "show", "type", "bridge"}, {"ip", "-o", "link", "show", "type", "veth"},
 		{"nft", "list", "tables"}, {"sh", "-c", "ls -d /sys/fs/cgroup/kubepods /sys/fs/cgroup/*/kubepods 2>/dev/null; true"},
-		{"sh", "-c", "ls -d /run/joch* /run/containerd /var/lib/kubelet /var/lib/cni /run/netns /var/log/containers /var/log/pods 2>/dev/null; true"},
+		{"sh", "-c", "ls -d /tmp/devcluster-* /tmp/.devcluster-* /run/joch* /run/containerd /var/lib/kubelet /var/lib/cni /run/netns /var/log/containers /var/log/pods 2>/dev/null; true"},
 		{"sh", "-c", "cut -d ' ' -f 2 /proc/mounts"},
 		{"cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/panic"},
 	} {

@@ -137,6 +137,9 @@ func build(ctx context.Context, l *launch.Launcher, o Options) error {
 			return err
 		}
 	}
+	if err := l.Verify(); err != nil {
+		return err
+	}
 	return l.Update(func(s *state.State) { s.Phase = state.Running })
 }
 

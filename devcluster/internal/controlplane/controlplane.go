@@ -19,8 +19,8 @@ const (
 	loopback = "127.0.0.1"
 	// ServiceRange is the range of cluster IPs.
 	ServiceRange = "10.96.0.0/16"
-	// firstServiceIP is the cluster IP of the Service "kubernetes".
-	firstServiceIP = "10.96.0.1"
+	// APIServiceIP is the cluster IP of the Service "kubernetes", the range's first.
+	APIServiceIP = "10.96.0.1"
 )
 
 // smallControllers are those that run without a node: what Jobs, owners and namespaces need.
@@ -53,7 +53,7 @@ type Node struct {
 // program is the devcluster executable, which is every component.
 func Prepare(l *launch.Launcher, ca *pki.Authority, program string, node *Node) (*Plane, error) {
 	p := &Plane{launcher: l, program: program, host: loopback, CA: ca.PEM}
-	addresses := []net.IP{net.ParseIP(loopback), net.ParseIP(firstServiceIP)}
+	addresses := []net.IP{net.ParseIP(loopback), net.ParseIP(APIServiceIP)}
 	if node != nil {
 		p.host, p.node = node.Address, node.Name
 		addresses = append(addresses, net.ParseIP(node.Address))

@@ -11,7 +11,7 @@ import (
 )
 
 // BusyboxName is the public name under which manifests ask for a shell.
-const BusyboxName = "docker.io/library/busybox:1.37"
+const BusyboxName = "docker.io/library/busybox:1.35"
 
 // Busybox writes an image from the machine's own static busybox (Debian: busybox-static).
 //
@@ -36,7 +36,7 @@ func Single(imageName, program, out string) error {
 
 // fromFolder packs a temporary folder that fill has filled.
 func fromFolder(out string, o Options, fill func(root string) error) error {
-	root, err := os.MkdirTemp("", "devcluster-root-")
+	root, err := os.MkdirTemp(filepath.Dir(out), ".devcluster-root-")
 	if err != nil {
 		return fmt.Errorf("image %s: %w", o.Name, err)
 	}

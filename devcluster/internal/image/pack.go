@@ -59,7 +59,8 @@ func write(layerTar []byte, out string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("image %s: %w", o.Name, err)
 	}
-	tmp, err := os.MkdirTemp("", "devcluster-image-")
+	// Beside the result, so that what an interrupted `up` leaves goes with the cluster's folder.
+	tmp, err := os.MkdirTemp(filepath.Dir(out), ".devcluster-image-")
 	if err != nil {
 		return fmt.Errorf("image %s: %w", o.Name, err)
 	}

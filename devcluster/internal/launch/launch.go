@@ -82,7 +82,7 @@ func (l *Launcher) Run(ctx context.Context, spec func() (Spec, error)) error {
 			return failure
 		}
 		if attempt == portAttempts {
-			failure.Reason = fmt.Sprintf("finds the port of %s in use; stop the program that listens there", s.Address)
+			failure.Reason = fmt.Sprintf("finds %s in use; stop the program that listens there", s.Address)
 			return failure
 		}
 	}
@@ -185,6 +185,19 @@ func (l *Launcher) Update(change func(*state.State)) error {
 	defer l.mu.Unlock()
 	change(l.State)
 	return l.Dir.Save(l.State)
+}
+
+// Verify checks that no component has ended since it was ready.
+func (l *Launcher) Verify() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.State.Processes {
+		if !p.Alive() {
+			log := l.Dir.Log(p.Name)
+			return &Failure{Component: p.Name, Reason: "ended soon after it was ready", Log: log, Tail: tail(log)}
+		}
+	}
+	return nil
 }
 
 // environment is this process's own, without what would lead a component to another cluster.

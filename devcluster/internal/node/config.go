@@ -115,7 +115,7 @@ nodePortAddresses: [primary]
 }
 
 // corefile has no cache: names of the cluster come from memory and must be true at once.
-func (n *Node) corefile(readyPort int) string {
+func (n *Node) corefile() string {
 	forward := ""
 	if path := resolvConf(); path != "" {
 		forward = "  forward . " + path + "\n"
@@ -123,7 +123,6 @@ func (n *Node) corefile(readyPort int) string {
 	return fmt.Sprintf(`.:53 {
   bind %s
   errors
-  ready %s:%d
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     kubeconfig %q
     pods insecure
@@ -131,7 +130,7 @@ func (n *Node) corefile(readyPort int) string {
     ttl 5
   }
 %s}
-`, Address, loopback, readyPort, n.launcher.Dir.Path("pki", "coredns.kubeconfig"), forward)
+`, Address, n.launcher.Dir.Path("pki", "coredns.kubeconfig"), forward)
 }
 
 // resolvConf is the machine's resolver configuration, or empty if it names no server.

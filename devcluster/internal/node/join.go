@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +23,8 @@ import (
 // longestRoot is the longest kubelet folder whose sockets' paths the kernel still takes: 107
 // characters, less the kubelet's own "/pod-resources/kubelet.sock" and a margin.
 const longestRoot = 107 - 40
+
+const dnsAddress = Address + ":53"
 
 // Join starts kubelet, kube-proxy and CoreDNS and returns when the node is ready.
 func (n *Node) Join(ctx context.Context, plane *controlplane.Plane, ca *pki.Authority) error {
@@ -114,19 +118,31 @@ func (n *Node) proxy() (launch.Spec, error) {
 }
 
 func (n *Node) coredns() (launch.Spec, error) {
-	port, err := launch.FreePort(loopback)
+	config, err := n.write("Corefile", n.corefile())
 	if err != nil {
 		return launch.Spec{}, err
 	}
-	config, err := n.write("Corefile", n.corefile(port))
-	if err != nil {
-		return launch.Spec{}, err
-	}
-	probe := &launch.Probe{URL: "http://" + launch.HostPort(loopback, port) + "/ready"}
 	return launch.Spec{
-		Name: "coredns", Address: launch.HostPort(Address, 53), Ready: probe.Check,
+		Name: "coredns", Address: dnsAddress, Ready: resolves,
 		Command: []string{filepath.Join(n.binDir, "coredns"), "-conf", config},
 	}, nil
+}
+
+// resolves asks the node's DNS for the one name that every cluster has.
+func resolves(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, dnsAddress)
+	}}
+	found, err := resolver.LookupHost(ctx, "kubernetes.default.svc.cluster.local.")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(found, controlplane.APIServiceIP) {
+		return fmt.Errorf("another DNS server answers at %s", dnsAddress)
+	}
+	return nil
 }
 
 func (n *Node) write(name, content string) (string, error) {

@@ -143,7 +143,9 @@ impl CompileCache {
     }
 
     fn files(&self) -> Vec<(PathBuf, Metadata)> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return Vec::new();
+        };
         entries
             .filter_map(Result::ok)
             .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(SUFFIX)))

@@ -83,7 +83,11 @@ impl FolderEntry {
         let content = read(path, MAX_FILE)?.content;
         let package = Package::read(content)
             .map_err(|source| EntryError::Plugin { path: path.clone(), source })?;
-        if package.digest == found.digest { Ok(package) } else { Err(EntryError::Changed(path.clone())) }
+        if package.digest == found.digest {
+            Ok(package)
+        } else {
+            Err(EntryError::Changed(path.clone()))
+        }
     }
 }
 

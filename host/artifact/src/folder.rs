@@ -166,8 +166,9 @@ fn subscribe(
             wake.try_send(()).ok();
         }
     };
-    let watched = new_debouncer(debounce, None, heard)
-        .and_then(|mut watcher| watcher.watch(folder, RecursiveMode::NonRecursive).map(|()| watcher));
+    let watched = new_debouncer(debounce, None, heard).and_then(|mut watcher| {
+        watcher.watch(folder, RecursiveMode::NonRecursive).map(|()| watcher)
+    });
     watched
         .map_err(|error| {
             tracing::warn!(%error, folder = %folder.display(), "no notice of changes; polling the folder");

@@ -72,8 +72,8 @@ pub fn with_manifest(component: &[u8], manifest: &str) -> Result<Vec<u8>, Packag
     Manifest::parse(manifest)?;
     check_preamble(component)?;
     let frame = frame::encode(manifest).map_err(SectionError::Frame)?;
-    let mut packed = without_manifest(component)
-        .map_err(|error| SectionError::Invalid(error.to_string()))?;
+    let mut packed =
+        without_manifest(component).map_err(|error| SectionError::Invalid(error.to_string()))?;
     let name = leb128(SECTION.len()).into_iter().chain(SECTION.bytes());
     let body: Vec<u8> = name.chain(frame).collect();
     packed.push(0);

@@ -125,7 +125,8 @@ mod tests {
             result(Ok(answer::Outcome::RequeueAfterMs(u64::MAX))),
             Ok(Outcome::RequeueAfter(Duration::from_secs(24 * 60 * 60)))
         );
-        let Err(Failure::Permanent(seen)) = result(Err(answer::Failure::Permanent(problem(5)))) else {
+        let Err(Failure::Permanent(seen)) = result(Err(answer::Failure::Permanent(problem(5))))
+        else {
             panic!("permanent expected")
         };
         assert_eq!((seen.reason.len(), seen.message.len()), (LONGEST_REASON, LONGEST_TEXT));

@@ -94,12 +94,14 @@ impl Engine {
     /// [`LoadError::Precompiled`] if the file is missing, is no compiled component, or is one of another
     /// engine; compile the component anew then.
     pub fn load_precompiled(&self, path: &Path) -> Result<Component, LoadError> {
-        #[expect(unsafe_code, reason = "maps machine code of our own, from the private compile cache")]
+        #[expect(
+            unsafe_code,
+            reason = "maps machine code of our own, from the private compile cache"
+        )]
         // SAFETY: the caller passes a file that `compile` wrote and that nobody else could change (see
         // above); wasmtime checks version and settings itself.
-        let component = unsafe {
-            wasmtime::component::Component::deserialize_file(&self.shared.wasm, path)
-        };
+        let component =
+            unsafe { wasmtime::component::Component::deserialize_file(&self.shared.wasm, path) };
         component.map(Component).map_err(|error| LoadError::Precompiled(format!("{error:#}")))
     }
 
@@ -156,7 +158,9 @@ fn start_ticker(engine: &wasmtime::Engine) -> Result<(), EngineError> {
 
 /// Tells a component from a core module from anything else, by the first eight bytes.
 fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
-    let Some(rest) = bytes.strip_prefix(b"\0asm") else { return Err(LoadError::NotWasm) };
+    let Some(rest) = bytes.strip_prefix(b"\0asm") else {
+        return Err(LoadError::NotWasm);
+    };
     if rest.starts_with(&[1, 0, 0, 0]) { Err(LoadError::CoreModule) } else { Ok(()) }
 }
 
@@ -174,5 +178,22 @@ impl Hasher for KeyHasher {
 
     fn finish(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticker_goes_while_the_engine_lives_and_not_longer() {
+        let engine = Engine::new(&EngineConfig { max_instances: 1 }).unwrap();
+        let weak = engine.wasm().weak();
+        drop(engine);
+        let gone = (0..500).any(|_| {
+            std::thread::sleep(TICK);
+            weak.upgrade().is_none()
+        });
+        assert!(gone);
     }
 }

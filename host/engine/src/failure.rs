@@ -70,3 +70,47 @@ fn describe(error: &wasmtime::Error, stderr: &str) -> String {
     let said = if stderr.is_empty() { String::new() } else { format!("; it said: {stderr}") };
     format!("{reason}{place}{said}")
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Error;
+
+    use super::*;
+
+    fn category(error: impl Into<Error>, phase: Phase) -> &'static str {
+        let error = error.into().context("while calling");
+        blame(&error, phase, &Limits::default(), "").category()
+    }
+
+    #[test]
+    fn guest_and_host_are_told_apart_in_both_phases() {
+        for (phase, unknown) in [(Phase::Instantiate, "HostError"), (Phase::Call, "Trapped")] {
+            assert_eq!(category(Exceeded::Cpu, phase), "CpuLimit");
+            assert_eq!(category(Exceeded::Memory, phase), "MemoryLimit");
+            assert_eq!(category(Exceeded::Table, phase), "Trapped");
+            assert_eq!(category(Exceeded::Handles, phase), "Trapped");
+            assert_eq!(category(Trap::StackOverflow, phase), "Trapped");
+            assert_eq!(category(I32Exit(3), phase), "Trapped");
+            assert_eq!(category(HostFault("x".to_owned()), phase), "HostError");
+            assert_eq!(category(Error::msg("cannot map memory"), phase), unknown);
+        }
+    }
+
+    #[test]
+    fn a_trap_is_described_in_one_line() {
+        let told = |error: Error, stderr: &str| match blame(
+            &error,
+            Phase::Call,
+            &Limits::default(),
+            stderr,
+        ) {
+            Failure::Trap(text) => text,
+            other => panic!("a trap was expected: {other:?}"),
+        };
+        assert_eq!(
+            told(Trap::UnreachableCodeReached.into(), "panicked"),
+            "wasm `unreachable` instruction executed; it said: panicked"
+        );
+        assert_eq!(told(I32Exit(3).into(), ""), "the guest ended itself with exit code 3");
+    }
+}

@@ -50,7 +50,11 @@ impl Plugin {
     ///
     /// # Errors
     /// [`LoadError::Import`], [`LoadError::Export`] or [`LoadError::Mismatch`], which name the interface.
-    pub fn new(engine: &Engine, component: &Component, spec: PluginSpec) -> Result<Self, LoadError> {
+    pub fn new(
+        engine: &Engine,
+        component: &Component,
+        spec: PluginSpec,
+    ) -> Result<Self, LoadError> {
         let linked = imports::link(engine.linker(), &component.0)?;
         let pre = ControllerPre::new(linked)
             .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
@@ -88,7 +92,11 @@ impl Plugin {
             Ok(Ok(answer)) => answer,
             Ok(Err((phase, error))) => {
                 let failure = blame(&error, phase, limits, &store.data().stderr.text());
-                tracing::debug!(error = format!("{error:#}"), category = failure.category(), "a call ended early");
+                tracing::debug!(
+                    error = format!("{error:#}"),
+                    category = failure.category(),
+                    "a call ended early"
+                );
                 Err(failure)
             }
             Err(_) => Err(Failure::Wall(limits.wall.0)),
@@ -107,7 +115,9 @@ impl Plugin {
             .instantiate_async(&mut *store)
             .await
             .map_err(|error| (Phase::Instantiate, error))?;
-        let Some(request) = request else { return Ok(Ok(Outcome::Done)) };
+        let Some(request) = request else {
+            return Ok(Ok(Outcome::Done));
+        };
         let in_call = |error: wasmtime::Error| (Phase::Call, error);
         let request = store.data_mut().lend(request).map_err(in_call)?;
         let answer = instance

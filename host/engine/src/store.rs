@@ -38,7 +38,10 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Asks the session; neither its work nor its waiting counts as the guest's.
-    pub(crate) async fn ask<'a, T>(&'a self, question: impl FnOnce(&'a dyn Session) -> T) -> T::Output
+    pub(crate) async fn ask<'a, T>(
+        &'a self,
+        question: impl FnOnce(&'a dyn Session) -> T,
+    ) -> T::Output
     where
         T: Future + 'a,
     {

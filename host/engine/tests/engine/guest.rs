@@ -8,23 +8,23 @@ use wit_parser::Resolve;
 
 /// A guest, before it is made into a component.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Guest {
+pub(crate) struct Guest {
     /// `(import …)` lines of the core module.
-    pub imports: &'static str,
+    pub(crate) imports: &'static str,
     /// Further functions, globals and data.
-    pub items: &'static str,
+    pub(crate) items: &'static str,
     /// Instructions of `reconcile`, with `$request` as parameter. Without a `return` of its own, the
     /// answer is `done`. Memory below 2048 is the guest's own: 512 for results, 1024 for the answer.
-    pub body: &'static str,
+    pub(crate) body: &'static str,
     /// `import …;` lines for the world, beyond ours.
-    pub world: &'static str,
+    pub(crate) world: &'static str,
     /// Nested WIT packages that those lines name.
-    pub packages: &'static str,
+    pub(crate) packages: &'static str,
 }
 
 impl Guest {
     /// Encodes the component; `wit` is the repository's folder of that name.
-    pub fn component(&self, wit: &Path) -> Vec<u8> {
+    pub(crate) fn component(&self, wit: &Path) -> Vec<u8> {
         let Self { imports, items, body, world, packages } = self;
         let core = format!(
             r#"(module
@@ -56,39 +56,35 @@ impl Guest {
         );
         let package = resolve.push_str("guest.wit", &text).unwrap();
         let world = resolve.select_world(&[package], Some("guest")).unwrap();
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-        let mut encoder = ComponentEncoder::default().validate(true).module(&module).unwrap();
-        encoder.encode().unwrap()
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .unwrap();
+        let mut encoder = ComponentEncoder::default();
+        encoder.validate(true).module(&module).unwrap().encode().unwrap()
     }
 }
 
 /// Answers `done` at once.
-pub const DONE: Guest = Guest { imports: "", items: "", body: "", world: "", packages: "" };
+pub(crate) const DONE: Guest = Guest { imports: "", items: "", body: "", world: "", packages: "" };
 
 /// Computes for ever.
-pub const LOOP: Guest = Guest { body: "(loop $again (br $again))", ..DONE };
+pub(crate) const LOOP: Guest = Guest { body: "(loop $again (br $again))", ..DONE };
 
 /// Takes memory for ever, one page of 64 KiB after the other.
-pub const GROW: Guest = Guest {
-    body: "(loop $again (drop (memory.grow (i32.const 1))) (br $again))",
-    ..DONE
-};
+pub(crate) const GROW: Guest =
+    Guest { body: "(loop $again (drop (memory.grow (i32.const 1))) (br $again))", ..DONE };
 
 /// Fills its memory for ever: most of the time is spent inside the engine.
-pub const FILL: Guest = Guest {
+pub(crate) const FILL: Guest = Guest {
     body: "(loop $again (memory.fill (i32.const 0) (i32.const 0) (i32.const 65536)) (br $again))",
     ..DONE
 };
 
 /// Traps.
-pub const UNREACHABLE: Guest = Guest {
-    items: "(func $explode unreachable)",
-    body: "(call $explode)",
-    ..DONE
-};
+pub(crate) const UNREACHABLE: Guest =
+    Guest { items: "(func $explode unreachable)", body: "(call $explode)", ..DONE };
 
 /// Calls itself for ever.
-pub const RECURSE: Guest = Guest {
+pub(crate) const RECURSE: Guest = Guest {
     items: "(func $down (param i32) (result i32)
               (i32.add (i32.const 1) (call $down (i32.add (local.get 0) (i32.const 1)))))",
     body: "(drop (call $down (i32.const 0)))",
@@ -96,7 +92,7 @@ pub const RECURSE: Guest = Guest {
 };
 
 /// Reads an object, whatever comes of it.
-pub const GET: Guest = Guest {
+pub(crate) const GET: Guest = Guest {
     imports: r#"(import "joch:kube/reader@0.1.0" "get"
       (func $get (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#,
     body: "(call $get (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
@@ -109,7 +105,7 @@ const LOG: &str = r#"(import "joch:runtime/log@0.1.0" "write"
   (func $log (param i32 i32 i32 i32 i32)))"#;
 
 /// Writes a thousand lines of 16 bytes at level `info`.
-pub const LOG_THOUSAND: Guest = Guest {
+pub(crate) const LOG_THOUSAND: Guest = Guest {
     imports: LOG,
     items: r#"(data (i32.const 64) "sixteen bytes...")"#,
     body: "(local $n i32)
@@ -121,7 +117,7 @@ pub const LOG_THOUSAND: Guest = Guest {
 };
 
 /// Logs for ever.
-pub const LOG_FOREVER: Guest = Guest {
+pub(crate) const LOG_FOREVER: Guest = Guest {
     imports: LOG,
     body: "(loop $again
       (call $log (i32.const 2) (i32.const 64) (i32.const 16) (i32.const 0) (i32.const 0))
@@ -130,14 +126,14 @@ pub const LOG_FOREVER: Guest = Guest {
 };
 
 /// Logs a message that lies outside its memory.
-pub const OUT_OF_BOUNDS: Guest = Guest {
+pub(crate) const OUT_OF_BOUNDS: Guest = Guest {
     imports: LOG,
     body: "(call $log (i32.const 2) (i32.const 64) (i32.const -1) (i32.const 0) (i32.const 0))",
     ..DONE
 };
 
 /// Logs one message of 16 MiB.
-pub const HUGE_ARGUMENT: Guest = Guest {
+pub(crate) const HUGE_ARGUMENT: Guest = Guest {
     imports: LOG,
     body: "(drop (memory.grow (i32.const 300)))
       (call $log (i32.const 2) (i32.const 0) (i32.const 16777216) (i32.const 0) (i32.const 0))",
@@ -145,7 +141,7 @@ pub const HUGE_ARGUMENT: Guest = Guest {
 };
 
 /// Makes queries for ever and drops none.
-pub const HOARD: Guest = Guest {
+pub(crate) const HOARD: Guest = Guest {
     imports: r#"(import "joch:kube/reader@0.1.0" "[constructor]query"
       (func $query (param i32 i32 i32 i32 i32 i32) (result i32)))"#,
     body: "(loop $again
@@ -156,7 +152,7 @@ pub const HOARD: Guest = Guest {
 };
 
 /// Writes `panicked at guest` to standard error a thousand times, then traps.
-pub const PANIC: Guest = Guest {
+pub(crate) const PANIC: Guest = Guest {
     imports: r#"
       (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
       (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"

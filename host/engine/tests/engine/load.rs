@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use joch_core::name::Digest;
-use joch_engine::{LoadError, Plugin, PluginSpec};
+use joch_core::outcome::{Failure, Outcome};
+use joch_core::port::Invoke as _;
+use joch_engine::{Engine, EngineConfig, LoadError, Plugin, PluginSpec};
 
 use crate::guest::{DONE, GROW, Guest};
-use crate::session::{component, engine, limits, plugin};
+use crate::session::{Fake, call, component, engine, limits, plugin};
 
 fn load_error(wat: &str) -> LoadError {
     let engine = engine();
@@ -16,7 +18,8 @@ fn load_error(wat: &str) -> LoadError {
         Err(error) => return error,
     };
     let name = "sample".parse().unwrap();
-    let spec = PluginSpec { name, digest: Digest::of(&bytes), limits: limits(), config: String::new() };
+    let spec =
+        PluginSpec { name, digest: Digest::of(&bytes), limits: limits(), config: String::new() };
     Plugin::new(&engine, &loaded, spec).err().unwrap()
 }
 
@@ -108,11 +111,24 @@ async fn compiled_code_is_loaded_again_by_a_like_engine_and_nothing_else_is() {
     let path = write("code", &first.compile(&bytes).unwrap());
     let loaded = second.load_precompiled(&path).unwrap();
     let name = "sample".parse().unwrap();
-    let spec = PluginSpec { name, digest: Digest::of(&bytes), limits: limits(), config: String::new() };
+    let spec =
+        PluginSpec { name, digest: Digest::of(&bytes), limits: limits(), config: String::new() };
     Plugin::new(&second, &loaded, spec).unwrap().trial().await.unwrap();
 
-    for path in [write("junk", b"junk"), write("component", &bytes), folder.path().join("missing")] {
+    for path in [write("junk", b"junk"), write("component", &bytes), folder.path().join("missing")]
+    {
         let error = second.load_precompiled(&path).err().unwrap();
         assert!(matches!(error, LoadError::Precompiled(_)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_machine_without_the_address_space_for_the_pool_runs_plugins_all_the_same() {
+    // A petabyte: more than any processor addresses.
+    let engine = Engine::new(&EngineConfig { max_instances: 100_000 }).unwrap();
+    assert!(!engine.pooled());
+    let report = plugin(&engine, DONE, limits()).reconcile(call(Fake::default())).await;
+    assert_eq!(report.result, Ok(Outcome::Done));
+    let report = plugin(&engine, GROW, limits()).reconcile(call(Fake::default())).await;
+    assert_eq!(report.result, Err(Failure::Memory(limits().memory.0)));
 }

@@ -18,13 +18,13 @@ use crate::guest::Guest;
 
 /// What is in the cluster, how it answers, and what was asked of it.
 #[derive(Default)]
-pub struct Fake {
+pub(crate) struct Fake {
     /// Found by every query.
-    pub objects: Vec<Json>,
+    pub(crate) objects: Vec<Json>,
     /// How long a `get` takes; for ever if none.
-    pub get_takes: Option<Duration>,
+    pub(crate) get_takes: Option<Duration>,
     /// What was written.
-    pub changes: Mutex<Vec<Change>>,
+    pub(crate) changes: Mutex<Vec<Change>>,
 }
 
 #[async_trait]
@@ -64,7 +64,7 @@ impl Session for Fake {
 }
 
 /// Limits that fit a test: 4 MiB, 100 ms of computing, 20 s in all.
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         memory: Bytes(4 << 20),
         cpu: Time(Duration::from_millis(100)),
@@ -74,17 +74,17 @@ pub fn limits() -> Limits {
 }
 
 /// An engine with few places, as every test has one of its own.
-pub fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(&EngineConfig { max_instances: 4 }).unwrap()
 }
 
 /// The guest as a component.
-pub fn component(guest: Guest) -> Vec<u8> {
+pub(crate) fn component(guest: Guest) -> Vec<u8> {
     guest.component(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")))
 }
 
 /// The guest, loaded.
-pub fn plugin(engine: &Engine, guest: Guest, limits: Limits) -> Plugin {
+pub(crate) fn plugin(engine: &Engine, guest: Guest, limits: Limits) -> Plugin {
     let bytes = component(guest);
     let loaded = engine.load(&bytes).unwrap();
     let name = "sample".parse().unwrap();
@@ -93,12 +93,12 @@ pub fn plugin(engine: &Engine, guest: Guest, limits: Limits) -> Plugin {
 }
 
 /// A call for `ConfigMap default/sample`.
-pub fn call(session: Fake) -> Call {
+pub(crate) fn call(session: Fake) -> Call {
     call_in(Arc::new(session))
 }
 
 /// The same, in a session that the test looks at afterwards.
-pub fn call_in(session: Arc<Fake>) -> Call {
+pub(crate) fn call_in(session: Arc<Fake>) -> Call {
     let kind = Gvk::new("", "v1", "ConfigMap");
     let key = ObjectKey { kind, namespace: Some("default".to_owned()), name: "sample".to_owned() };
     Call {

@@ -25,7 +25,9 @@ impl Cursor {
         let mut batch = Vec::new();
         for _ in 0..max {
             let fits = |object: &Json| batch.is_empty() || object.len() <= room;
-            let Some(object) = self.0.next_if(fits) else { break };
+            let Some(object) = self.0.next_if(fits) else {
+                break;
+            };
             room = room.saturating_sub(object.len());
             batch.push(object.as_ref().to_owned());
         }

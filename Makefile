@@ -1,0 +1,69 @@
+# Builds, tests and demonstrates Joch. The two commands that matter: `make demo` and `make test`.
+# Both do all of their own set-up on Debian with Rust (rustup), Go and, for a node, root.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+# CI keeps build outputs in one place between clones; everybody else has target/ beside this file.
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+DIST := dist
+ROOT := $(filter 0,$(shell id -u))
+# Component's file name by crate: Cargo writes underscores.
+PLUGINS := kubetask
+EXAMPLES := hello-controller
+
+.PHONY: build host plugins crds devcluster node demo test clean help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: host plugins crds devcluster ## dist/: the host, the plugins, the CRDs, devcluster
+
+# The test run builds everything with one set of features, so that nothing heavy is compiled twice.
+CARGO_SCOPE := -p joch-controller-manager
+
+host: toolchain
+	cargo build --release $(CARGO_SCOPE)
+	@mkdir -p $(DIST)
+	install -C -m 755 $(TARGET)/release/joch-controller-manager $(DIST)/
+
+plugins: toolchain ## dist/plugins/*.wasm; a host that watches the folder swaps them in
+	cargo build --profile guest --target wasm32-wasip2 $(PLUGINS:%=-p %) $(EXAMPLES:%=-p %)
+	@mkdir -p $(DIST)/plugins $(DIST)/examples
+	@for p in $(PLUGINS); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/plugins/$$p.wasm; done
+	@for p in $(EXAMPLES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/examples/$$p.wasm; done
+
+crds:
+	@mkdir -p $(DIST)/crds
+	@install -C -m 644 crds/*.yaml $(DIST)/crds/
+
+devcluster: # the control plane alone
+	@$(MAKE) --no-print-directory -C devcluster devcluster BIN=$(abspath $(DIST)/bin)
+	@ln -sfn bin/devcluster $(DIST)/devcluster
+
+node: devcluster # what a node needs besides
+	@$(MAKE) --no-print-directory -C devcluster node-packages node BIN=$(abspath $(DIST)/bin)
+
+# Neither rust-toolchain.toml nor Cargo installs a second target by itself everywhere.
+.PHONY: toolchain
+toolchain:
+	@rustup target list --installed 2>/dev/null | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+# Only a KUBECONFIG given on the command line means another cluster: one in the environment may be anything.
+ifeq ($(origin KUBECONFIG),command line)
+DEMO_NEEDS := build
+DEMO_CLUSTER := $(abspath $(KUBECONFIG))
+else
+DEMO_NEEDS := build node
+DEMO_CLUSTER :=
+endif
+
+demo: $(DEMO_NEEDS) ## a real cluster, the host, a Task that runs to its end; KUBECONFIG=… uses yours, KEEP=1 leaves it running
+	@DEMO_CLUSTER='$(DEMO_CLUSTER)' KEEP='$(KEEP)' examples/kubetask/demo.sh
+
+test: ## everything: lints, unit tests, the control-plane suite, the node's stories
+	@tests/run.sh
+
+clean:
+	rm -rf $(DIST)
+	cargo clean
