@@ -54,32 +54,18 @@ impl Column {
     /// A column that is always shown.
     #[must_use]
     pub const fn new(name: &'static str, kind: &'static str, path: &'static str) -> Self {
-        Self {
-            name,
-            kind,
-            path,
-            wide: false,
-        }
+        Self { name, kind, path, wide: false }
     }
 
     /// A column that is shown with `-o wide`.
     #[must_use]
     pub const fn wide(name: &'static str, kind: &'static str, path: &'static str) -> Self {
-        Self {
-            name,
-            kind,
-            path,
-            wide: true,
-        }
+        Self { name, kind, path, wide: true }
     }
 
     fn to_value(self) -> Value {
         let column = json!({"name": self.name, "type": self.kind, "jsonPath": self.path});
-        if self.wide {
-            with(column, "priority", json!(1))
-        } else {
-            column
-        }
+        if self.wide { with(column, "priority", json!(1)) } else { column }
     }
 }
 
@@ -89,17 +75,9 @@ pub struct Rule(RuleKind);
 
 #[derive(Clone, Copy, Debug)]
 enum RuleKind {
-    Always {
-        rule: &'static str,
-        message: &'static str,
-    },
-    OnCreate {
-        rule: &'static str,
-        message: &'static str,
-    },
-    SetOnce {
-        field: &'static str,
-    },
+    Always { rule: &'static str, message: &'static str },
+    OnCreate { rule: &'static str, message: &'static str },
+    SetOnce { field: &'static str },
 }
 
 impl Rule {
@@ -166,10 +144,7 @@ pub fn definition<K: CustomResource>() -> Value {
         "subresources": {"status": {}},
     });
     if !K::SELECTABLE.is_empty() {
-        let paths = K::SELECTABLE
-            .iter()
-            .map(|path| json!({"jsonPath": path}))
-            .collect();
+        let paths = K::SELECTABLE.iter().map(|path| json!({"jsonPath": path})).collect();
         version = with(version, "selectableFields", paths);
     }
     json!({
@@ -198,10 +173,7 @@ pub fn definition<K: CustomResource>() -> Value {
 fn file<K: CustomResource>() -> Result<(String, String), serde_norway::Error> {
     let name = format!("{}_{}.yaml", K::GROUP, K::NAMES.plural);
     let head = "# Generated from the Rust types in crds/src by crdgen. Do not edit.\n";
-    Ok((
-        name,
-        format!("{head}{}", serde_norway::to_string(&definition::<K>())?),
-    ))
+    Ok((name, format!("{head}{}", serde_norway::to_string(&definition::<K>())?)))
 }
 
 fn schema<K: CustomResource>() -> Value {
@@ -232,10 +204,7 @@ fn of<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
     settings.meta_schema = None;
-    let mut value = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
     structural::make(&mut value);
     value
 }

@@ -100,10 +100,7 @@ impl ObjectMeta {
     /// The uid of the controller that owns this object, if there is one.
     #[must_use]
     pub fn controller_uid(&self) -> Option<&str> {
-        self.owner_references
-            .iter()
-            .find(|owner| owner.controller)
-            .map(|owner| owner.uid.as_str())
+        self.owner_references.iter().find(|owner| owner.controller).map(|owner| owner.uid.as_str())
     }
 }
 

@@ -25,10 +25,7 @@ fn committed_definitions_are_up_to_date() {
             fs::write(&path, &text).unwrap();
         }
         let committed = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == text,
-            "{name} is out of date: run UPDATE=1 cargo test -p joch-crds"
-        );
+        assert!(committed == text, "{name} is out of date: run UPDATE=1 cargo test -p joch-crds");
     }
 }
 
@@ -37,10 +34,7 @@ fn no_definition_is_left_over() {
     let known: Vec<_> = definitions().into_iter().map(|(name, _)| name).collect();
     for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            !name.ends_with(".yaml") || known.contains(&name),
-            "{name} belongs to no kind"
-        );
+        assert!(!name.ends_with(".yaml") || known.contains(&name), "{name} belongs to no kind");
     }
 }
 
@@ -55,22 +49,12 @@ fn schemas_are_structural() {
 }
 
 fn check(path: &str, schema: &Value) {
-    let map = schema
-        .as_mapping()
-        .unwrap_or_else(|| panic!("{path}: not a schema"));
-    for forbidden in [
-        "$ref", "anyOf", "oneOf", "allOf", "const", "nullable", "title", "$schema",
-    ] {
+    let map = schema.as_mapping().unwrap_or_else(|| panic!("{path}: not a schema"));
+    for forbidden in ["$ref", "anyOf", "oneOf", "allOf", "const", "nullable", "title", "$schema"] {
         assert!(!map.contains_key(forbidden), "{path}: {forbidden}");
     }
-    assert!(
-        map.get("type").is_some_and(Value::is_string),
-        "{path}: one type"
-    );
-    assert!(
-        map.get("default").is_none_or(|value| !value.is_null()),
-        "{path}: default null"
-    );
+    assert!(map.get("type").is_some_and(Value::is_string), "{path}: one type");
+    assert!(map.get("default").is_none_or(|value| !value.is_null()), "{path}: default null");
     if let Some(properties) = map.get("properties") {
         for (name, inner) in properties.as_mapping().unwrap() {
             check(&format!("{path}.{}", name.as_str().unwrap()), inner);

@@ -37,7 +37,7 @@ fn broken_files_are_reported_once_each_and_harm_nobody() -> Result<()> {
             let reason = file.refused.as_ref().map(|refusal| refusal.reason.as_str());
             ensure!(reason.is_some_and(|reason| !reason.is_empty()), "{name}: {file:?}");
             ensure!(file.digest.is_none(), "{name} is live: {file:?}");
-            let loud = |level: &str| ["WARN", "ERROR"].contains(&level);
+            let loud = |level: String| level == "WARN" || level == "ERROR";
             let told = log.lines().filter(|line| loud(line.level()) && line.mentions(name)).count();
             ensure!(told == 1, "{name} is reported {told} times; {}", host.last_words());
         }

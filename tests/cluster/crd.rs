@@ -40,11 +40,23 @@ fn the_samples_of_the_seed_apply_verbatim() -> Result<()> {
             }
         }
         ensure!(samples >= 6, "only {samples} samples");
-        let tasks = cluster.kubectl(&["get", "tasks,agents.kubetask.io,crontasks,kubetaskconfigs",
-            "-n", namespace, "-o", "name"]).await?;
+        let tasks = cluster
+            .kubectl(&[
+                "get",
+                "tasks,agents.kubetask.io,crontasks,kubetaskconfigs",
+                "-n",
+                namespace,
+                "-o",
+                "name",
+            ])
+            .await?;
         let names: Vec<&str> = tasks.lines().collect();
-        for name in ["task.kubetask.io/update-service-a", "agent.kubetask.io/default",
-            "crontask.kubetask.io/daily-report", "kubetaskconfig.kubetask.io/default"] {
+        for name in [
+            "task.kubetask.io/update-service-a",
+            "agent.kubetask.io/default",
+            "crontask.kubetask.io/daily-report",
+            "kubetaskconfig.kubetask.io/default",
+        ] {
             ensure!(names.contains(&name), "{name} is not among {names:?}");
         }
         Ok(())

@@ -107,7 +107,11 @@ fn a_request_that_arrived_is_sent_on_even_if_its_sender_is_gone() -> Result<()> 
     on_cluster("proxy::sender_gone", async |cluster| {
         let namespace = cluster.namespace("proxy").await?;
         let (proxy, client) = through(cluster, |request| {
-            if request.is_write() { Action::Delay(Duration::from_millis(300)) } else { Action::Pass }
+            if request.is_write() {
+                Action::Delay(Duration::from_millis(300))
+            } else {
+                Action::Pass
+            }
         })
         .await?;
         let through: Api<ConfigMap> = Api::namespaced(client, &namespace);

@@ -1,11 +1,11 @@
 //! The plugin folder of a running host: a file is replaced, broken, removed.
 
 use anyhow::{Result, ensure};
+use joch_core::name::Digest;
 use joch_tests::guests::{component, new_version};
 use joch_tests::objects::{agent, create, task, until_phase};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
-use joch_core::name::Digest;
 
 #[test]
 fn a_replaced_file_is_swapped_a_broken_one_is_not_and_a_deleted_one_unloads() -> Result<()> {

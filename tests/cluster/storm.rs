@@ -25,13 +25,16 @@ mod verdict;
 
 /// How long the storm may take to settle; used up by a failure only.
 const SETTLING: Duration = Duration::from_secs(180);
+/// How long a write of the host takes; shorter than the host's restart, or the answer to "is there a Job?"
+/// could be older than the Job.
+const UNDER_WAY: Duration = Duration::from_millis(30);
 /// How many requests of the test itself are under way at once.
 const HANDS: usize = 8;
 
 /// A fault that the storm has to notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Injection {
-    /// None: all has to be well.
+    /// None: all has to be well. Writes take a while, so that kills and swaps meet them under way.
     Nothing,
     /// Each POST of a Job is sent twice.
     DoubleJobPost,
@@ -41,6 +44,7 @@ impl Injection {
     fn action(self, request: &ApiRequest) -> Action {
         match self {
             Self::DoubleJobPost if request.creates("jobs") => Action::Double,
+            Self::Nothing if request.is_write() => Action::Delay(UNDER_WAY),
             _ => Action::Pass,
         }
     }
@@ -221,7 +225,11 @@ async fn settle(stage: &Stage, count: usize) -> Result<()> {
                 wrong.insert(name, phase(object).to_owned());
             }
         }
-        ensure!(list.len() == count && wrong.is_empty(), "{} Tasks, not yet: {wrong:?}", list.len());
+        ensure!(
+            list.len() == count && wrong.is_empty(),
+            "{} Tasks, not yet: {wrong:?}",
+            list.len()
+        );
         Ok(())
     })
     .await
@@ -257,6 +265,7 @@ fn nothing_is_lost_or_doubled_in_a_storm_of_swaps_and_kills() -> Result<()> {
         let report = verdict.map_err(|violations| anyhow!("{}", verdict::listed(&violations)))?;
         joch_tests::suite::say(&format!("storm: {report}"))?;
         ensure!(report.job_posts == size.tasks, "{report}");
+        ensure!(report.cut > 0, "no kill met a reconcile under way: {report}");
         ensure!(report.versions > size.swaps / 2, "too few versions reconciled: {report}");
         Ok(())
     })
@@ -268,7 +277,8 @@ fn a_doubled_job_post_is_noticed() -> Result<()> {
         let size = Size { tasks: 20, swaps: 2, kills: 0 };
         let verdict = storm(cluster, "storm::double_post", size, Injection::DoubleJobPost).await?;
         let violations = verdict.err().context("a doubled POST was not noticed")?;
-        let doubled = |violation: &&Violation| matches!(violation, Violation::Posts { posts: 2, .. });
+        let doubled =
+            |violation: &&Violation| matches!(violation, Violation::Posts { posts: 2, .. });
         ensure!(violations.iter().filter(doubled).count() == size.tasks, "{violations:?}");
         let exists = |violation: &&Violation| matches!(violation, Violation::AlreadyExists(_));
         ensure!(violations.iter().filter(exists).count() == size.tasks, "{violations:?}");

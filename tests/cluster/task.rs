@@ -34,7 +34,9 @@ fn a_task_becomes_exactly_the_documented_job() -> Result<()> {
         let own = |pointer: &str| {
             let mut labels = at(pointer);
             if let Some(labels) = labels.as_object_mut() {
-                labels.retain(|name, _| !name.contains("job-name") && !name.contains("controller-uid"));
+                labels.retain(|name, _| {
+                    !name.contains("job-name") && !name.contains("controller-uid")
+                });
             }
             labels
         };
@@ -75,7 +77,10 @@ fn a_task_becomes_exactly_the_documented_job() -> Result<()> {
                     "subPath": "workspace-task.md"}]),
             ),
         ] {
-            ensure!(pod.pointer(pointer).cloned().unwrap_or_default() == value, "{pointer}: {pod:#}");
+            ensure!(
+                pod.pointer(pointer).cloned().unwrap_or_default() == value,
+                "{pointer}: {pod:#}"
+            );
         }
 
         let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
@@ -164,7 +169,8 @@ fn a_job_of_somebody_else_is_not_adopted() -> Result<()> {
                 "restartPolicy": "Never", "containers": [{"name": "c", "image": "foreign:1"}],
             }}},
         });
-        let foreign = jobs.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
+        let foreign =
+            jobs.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
         create(&stage.kubetask("Agent"), &agent("default")).await?;
         let _host = stage.host().await?;
         let tasks = stage.kubetask("Task");
@@ -178,7 +184,10 @@ fn a_job_of_somebody_else_is_not_adopted() -> Result<()> {
         .await?;
         let after = jobs.get("t-job").await?;
         ensure!(after.owner_references().is_empty(), "it was adopted: {after:?}");
-        ensure!(after.uid() == foreign.uid() && after.spec == foreign.spec, "it was changed: {after:?}");
+        ensure!(
+            after.uid() == foreign.uid() && after.spec == foreign.spec,
+            "it was changed: {after:?}"
+        );
         Ok(())
     })
 }

@@ -26,7 +26,8 @@ pub fn component(name: &str) -> Result<Vec<u8>> {
 pub fn new_version(component: &[u8], number: u32) -> Vec<u8> {
     let mut bytes = component.to_vec();
     let data = Cow::Owned(number.to_le_bytes().to_vec());
-    CustomSection { name: Cow::Borrowed("joch-test-version"), data }.append_to_component(&mut bytes);
+    CustomSection { name: Cow::Borrowed("joch-test-version"), data }
+        .append_to_component(&mut bytes);
     bytes
 }
 

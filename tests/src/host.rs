@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use joch_core::name::Digest;
 
 use crate::paths;
@@ -64,7 +64,7 @@ impl Host {
     /// # Errors
     /// If it is not built, ends, or does not get ready; with the end of its log.
     pub async fn start(options: HostOptions) -> Result<Self> {
-        let host = Self::spawn(options)?;
+        let mut host = Self::spawn(options)?;
         host.ready().await?;
         Ok(host)
     }
@@ -84,13 +84,17 @@ impl Host {
     ///
     /// # Errors
     /// If the process ends or time is over; with the end of its log.
-    pub async fn ready(&self) -> Result<()> {
-        let probe = async || {
-            let (code, body) = admin::get(&self.admin, "/readyz").await?;
+    pub async fn ready(&mut self) -> Result<()> {
+        let Self { admin, child, .. } = self;
+        let ready = eventually("the host is ready", LONG, async || {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Err(anyhow!("the host ended with {status}")));
+            }
+            let (code, body) = admin::get(admin, "/readyz").await?;
             ensure!(code == 200, "/readyz answers {code}: {body}");
-            Ok(())
-        };
-        eventually("the host is ready", LONG, probe).await.with_context(|| self.last_words())
+            Ok(Ok(()))
+        });
+        ready.await.flatten().with_context(|| self.last_words())
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.
@@ -227,10 +231,11 @@ fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
         .arg(kubeconfig)
         .arg("--grants")
         .arg(&grants_file)
+        .arg("--cache-dir")
+        .arg(folder.join("cache"))
         .args(["--admin", admin, "--log-format", "json", "--log-level", "debug"])
         .args(namespaces.iter().flat_map(|namespace| ["--namespace", namespace]))
         .args(flags)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);

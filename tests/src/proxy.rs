@@ -162,28 +162,32 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bod
 impl Shared {
     async fn pass(&self, request: Request<Bytes>) -> Result<Response<Body>> {
         let what = ApiRequest::parse(request.method(), request.uri());
+        let number = self.record.arrived(&what, request.body());
         match (self.inject)(&what) {
-            Action::Pass => self.forward(&what, request).await,
+            Action::Pass => self.forward(number, &what, request).await,
             Action::Delay(time) => {
                 tokio::time::sleep(time).await;
-                self.forward(&what, request).await
+                self.forward(number, &what, request).await
             }
             Action::Double => {
-                let first = self.forward(&what, request.clone()).await;
-                self.forward(&what, request).await?;
+                let first = self.forward(number, &what, request.clone()).await;
+                let second = self.record.arrived(&what, request.body());
+                self.forward(second, &what, request).await?;
                 first
             }
             Action::Status(code) => {
-                let number = self.record.arrived(&what, request.body());
-                let refused = refusal(code, "injected");
                 self.record.answered(number, code, b"");
-                Ok(refused)
+                Ok(refusal(code, "injected"))
             }
         }
     }
 
-    async fn forward(&self, what: &ApiRequest, request: Request<Bytes>) -> Result<Response<Body>> {
-        let number = self.record.arrived(what, request.body());
+    async fn forward(
+        &self,
+        number: usize,
+        what: &ApiRequest,
+        request: Request<Bytes>,
+    ) -> Result<Response<Body>> {
         let mut request = request.map(Full::new);
         // Recorded answers have to be readable.
         request.headers_mut().remove(header::ACCEPT_ENCODING);

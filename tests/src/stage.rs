@@ -49,7 +49,8 @@ impl Stage {
         inject: impl Fn(&ApiRequest) -> Action + Send + Sync + 'static,
     ) -> Result<Self> {
         let folder = paths::logs(test)?;
-        let namespace = cluster.namespace(test.split("::").next().unwrap_or(test)).await?;
+        let prefix = test.split("::").next().unwrap_or(test).replace('_', "-");
+        let namespace = cluster.namespace(&prefix).await?;
         let proxy = Proxy::start(cluster.access()?, inject).await?;
         let kubeconfig = folder.join("kubeconfig");
         proxy.write_kubeconfig(&kubeconfig)?;

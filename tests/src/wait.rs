@@ -28,7 +28,7 @@ pub async fn eventually<T>(
             return Err(anyhow!("waited {timeout:?} in vain until {what}; last: {error:#}"));
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(200));
+        pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
 

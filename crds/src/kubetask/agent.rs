@@ -145,11 +145,7 @@ impl CustomResource for Agent {
     type Spec = AgentSpec;
     type Status = SettingsStatus;
     const DESCRIPTION: &'static str = "Agent says how Tasks are executed: AI, permissions, tools.";
-    const NAMES: Names = Names {
-        plural: "agents",
-        singular: "agent",
-        short: &["ag"],
-    };
+    const NAMES: Names = Names { plural: "agents", singular: "agent", short: &["ag"] };
     const SPEC_REQUIRED: bool = true;
     const COLUMNS: &'static [Column] = &[
         Column::new("Image", "string", ".spec.agentImage"),

@@ -128,11 +128,7 @@ impl CustomResource for CronTask {
     type Spec = CronTaskSpec;
     type Status = CronTaskStatus;
     const DESCRIPTION: &'static str = "CronTask creates Tasks on a schedule.";
-    const NAMES: Names = Names {
-        plural: "crontasks",
-        singular: "crontask",
-        short: &["ctk"],
-    };
+    const NAMES: Names = Names { plural: "crontasks", singular: "crontask", short: &["ctk"] };
     const SPEC_REQUIRED: bool = true;
     const COLUMNS: &'static [Column] = &[
         Column::new("Schedule", "string", ".spec.schedule"),

@@ -37,9 +37,7 @@ pub struct TaskLifecycle {
 
 impl Default for TaskLifecycle {
     fn default() -> Self {
-        Self {
-            ttl_seconds_after_finished: 7 * 24 * 60 * 60,
-        }
+        Self { ttl_seconds_after_finished: 7 * 24 * 60 * 60 }
     }
 }
 
@@ -48,18 +46,11 @@ impl CustomResource for KubeTaskConfig {
     type Spec = KubeTaskConfigSpec;
     type Status = SettingsStatus;
     const DESCRIPTION: &'static str = "KubeTaskConfig holds settings for all Tasks of its namespace; the one named \"default\" counts.";
-    const NAMES: Names = Names {
-        plural: "kubetaskconfigs",
-        singular: "kubetaskconfig",
-        short: &["ktc"],
-    };
+    const NAMES: Names =
+        Names { plural: "kubetaskconfigs", singular: "kubetaskconfig", short: &["ktc"] };
     const SPEC_REQUIRED: bool = false;
     const COLUMNS: &'static [Column] = &[
-        Column::new(
-            "TTL",
-            "integer",
-            ".spec.taskLifecycle.ttlSecondsAfterFinished",
-        ),
+        Column::new("TTL", "integer", ".spec.taskLifecycle.ttlSecondsAfterFinished"),
         Column::AGE,
     ];
 }

@@ -98,22 +98,14 @@ impl CustomResource for Task {
     type Spec = TaskSpec;
     type Status = TaskStatus;
     const DESCRIPTION: &'static str = "Task is one piece of work for an AI agent, run as a Job.";
-    const NAMES: Names = Names {
-        plural: "tasks",
-        singular: "task",
-        short: &["tk"],
-    };
+    const NAMES: Names = Names { plural: "tasks", singular: "task", short: &["tk"] };
     // The contexts of the Agent may be all there is to do.
     const SPEC_REQUIRED: bool = false;
     const COLUMNS: &'static [Column] = &[
         Column::new("Phase", "string", ".status.phase"),
         Column::new("Job", "string", ".status.jobName"),
         Column::wide("Agent", "string", ".spec.agentRef"),
-        Column::wide(
-            "Reason",
-            "string",
-            ".status.conditions[?(@.type==\"Ready\")].reason",
-        ),
+        Column::wide("Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason"),
         Column::wide("Finished", "date", ".status.completionTime"),
         Column::AGE,
     ];

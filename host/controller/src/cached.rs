@@ -23,7 +23,10 @@ pub(crate) struct Cached {
 
 impl Cached {
     /// Prunes an object as the API server sent it. `kind` fills in what items of a list lack.
-    pub(crate) fn new(kind: &Gvk, mut object: DynamicObject) -> Result<Arc<Self>, serde_json::Error> {
+    pub(crate) fn new(
+        kind: &Gvk,
+        mut object: DynamicObject,
+    ) -> Result<Arc<Self>, serde_json::Error> {
         object.metadata.managed_fields = None;
         object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
         let json: Json = serde_json::to_string(&object)?.into();

@@ -7,8 +7,8 @@ use joch_core::object::ObjectKey;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
 };
-use kube::core::DynamicResourceScope;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::DynamicResourceScope;
 use kube::{Client, Config, Resource};
 
 /// How long a request may take. A read that takes longer is given up; a write is not repeated before its
@@ -46,9 +46,12 @@ pub enum ConnectError {
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     let mut config = match kubeconfig {
         Some(path) => {
-            let named = |source| ConnectError::Kubeconfig { path: path.display().to_string(), source };
+            let named =
+                |source| ConnectError::Kubeconfig { path: path.display().to_string(), source };
             let file = Kubeconfig::read_from(path).map_err(named)?;
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(named)?
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .map_err(named)?
         }
         None => Config::infer().await.map_err(ConnectError::Infer)?,
     };
@@ -69,7 +72,7 @@ where
 
 /// A write as it is sent.
 pub(crate) enum Write {
-    Create(DynamicObject),
+    Create(Box<DynamicObject>),
     Patch { patch: Patch<serde_json::Value>, subresource: Option<String>, force: bool },
     Delete(DeleteParams),
 }
@@ -91,7 +94,9 @@ pub(crate) async fn send(
             let params = PatchParams { field_manager, force, ..PatchParams::default() };
             match subresource {
                 None => api.patch(&key.name, &params, &patch).await.map(Some),
-                Some(sub) => api.patch_subresource(&sub, &key.name, &params, &patch).await.map(Some),
+                Some(sub) => {
+                    api.patch_subresource(&sub, &key.name, &params, &patch).await.map(Some)
+                }
             }
         }
         Write::Delete(params) => api.delete(&key.name, &params).await.map(|_| None),

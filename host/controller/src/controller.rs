@@ -159,7 +159,12 @@ impl Controller {
         self.wake.notify_one();
     }
 
-    async fn reconcile(self: &Arc<Self>, version: Arc<Version>, key: &ObjectKey, primary: Arc<Cached>) -> Next {
+    async fn reconcile(
+        self: &Arc<Self>,
+        version: Arc<Version>,
+        key: &ObjectKey,
+        primary: Arc<Cached>,
+    ) -> Next {
         let attempt = lock(&self.inner).attempts.get(key).copied().unwrap_or(0);
         let (controller, reader) = (self.clone(), key.clone());
         let record = move |read| lock(&controller.inner).dependencies.add(&reader, read);
@@ -188,7 +193,14 @@ impl Controller {
     }
 
     /// Decides about the next turn, and tells of failures.
-    fn judge(&self, version: &Version, key: &ObjectKey, primary: &Cached, report: Report, attempt: u32) -> Next {
+    fn judge(
+        &self,
+        version: &Version,
+        key: &ObjectKey,
+        primary: &Cached,
+        report: Report,
+        attempt: u32,
+    ) -> Next {
         let now = Instant::now();
         let failure = match report.result {
             Ok(outcome) => {
@@ -196,7 +208,9 @@ impl Controller {
                 debug!(outcome = ?outcome, "reconcile finished");
                 return match outcome {
                     Outcome::Done => Next::OnChange,
-                    Outcome::RequeueAfter(after) => Next::At(now + after.min(backoff::LONGEST_REQUEUE)),
+                    Outcome::RequeueAfter(after) => {
+                        Next::At(now + after.min(backoff::LONGEST_REQUEUE))
+                    }
                 };
             }
             Err(failure) => failure,
@@ -207,8 +221,13 @@ impl Controller {
         debug!(outcome = failure.category(), "reconcile finished");
         warn!(error = %failure, attempt, retry_in = ?delay, "reconcile failed");
         if let Some(note) = note(&failure) {
-            let published =
-                self.around.notes.publish(version.plugin(), self.spec.name.as_str(), key, &primary.uid, note);
+            let published = self.around.notes.publish(
+                version.plugin(),
+                self.spec.name.as_str(),
+                key,
+                &primary.uid,
+                note,
+            );
             if let Err(error) = published {
                 debug!(%error, "the failure was not published as an event");
             }
@@ -237,8 +256,15 @@ impl Controller {
     }
 
     /// The primary that controls an object, if it is one of ours.
-    fn owner_of(&self, kind: &Gvk, object: &Cached, namespace: Option<&String>) -> Option<ObjectKey> {
-        let watched = |watch: &&joch_core::manifest::WatchSpec| watch.kind == *kind && watch.by == WakeBy::Owner;
+    fn owner_of(
+        &self,
+        kind: &Gvk,
+        object: &Cached,
+        namespace: Option<&String>,
+    ) -> Option<ObjectKey> {
+        let watched = |watch: &&joch_core::manifest::WatchSpec| {
+            watch.kind == *kind && watch.by == WakeBy::Owner
+        };
         self.spec.watch.iter().find(watched)?;
         let owner = object.controller()?;
         let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
@@ -253,8 +279,9 @@ impl Listener for Controller {
     fn changed(&self, change: &Change) {
         let Change { key, old, new, initial } = change;
         let states = || [old, new].into_iter().flatten();
-        let mut owners: Vec<ObjectKey> =
-            states().filter_map(|state| self.owner_of(&key.kind, state, key.namespace.as_ref())).collect();
+        let mut owners: Vec<ObjectKey> = states()
+            .filter_map(|state| self.owner_of(&key.kind, state, key.namespace.as_ref()))
+            .collect();
         owners.dedup();
         if key.kind == job_kind() && !owners.is_empty() {
             lock(&self.around.jobs).changed(key, new.as_deref());

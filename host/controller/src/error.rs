@@ -46,12 +46,13 @@ fn refusal(status: &Status, verb: &str, target: ObjectRef) -> KubeError {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::response::{StatusCause, StatusDetails};
+    use serde_json::json;
 
     use super::*;
 
     fn status(code: u16, reason: &str, message: &str) -> kube::Error {
-        let status = Status { code, reason: reason.into(), message: message.into(), ..Status::default() };
+        let status =
+            Status { code, reason: reason.into(), message: message.into(), ..Status::default() };
         kube::Error::Api(Box::new(status))
     }
 
@@ -77,24 +78,24 @@ mod tests {
         assert!(matches!(of(status(403, "Forbidden", terminating)), KubeError::Invalid(_)));
     }
 
+    fn answer(status: serde_json::Value) -> kube::Error {
+        kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))
+    }
+
     #[test]
     fn an_apply_conflict_names_the_fields() {
-        let cause = StatusCause {
-            reason: "FieldManagerConflict".into(),
-            message: "conflict with \"kubectl\"".into(),
-            field: ".data.a".into(),
-        };
-        let details = StatusDetails { causes: vec![cause], ..StatusDetails::default() };
-        let status = Status { code: 409, reason: "Conflict".into(), details: Some(details), ..Status::default() };
-        let error = of(kube::Error::Api(Box::new(status)));
-        assert_eq!(error, KubeError::OwnedByOther(vec![".data.a (conflict with \"kubectl\")".into()]));
+        let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\"", "field": ".data.a"});
+        let error =
+            of(answer(json!({"code": 409, "reason": "Conflict", "details": {"causes": [cause]}})));
+        assert_eq!(
+            error,
+            KubeError::OwnedByOther(vec![".data.a (conflict with \"kubectl\")".into()])
+        );
     }
 
     #[test]
     fn a_retry_time_is_passed_on() {
-        let details = StatusDetails { retry_after_seconds: 7, ..StatusDetails::default() };
-        let status = Status { code: 429, details: Some(details), ..Status::default() };
-        let error = of(kube::Error::Api(Box::new(status)));
+        let error = of(answer(json!({"code": 429, "details": {"retryAfterSeconds": 7}})));
         assert_eq!(error, KubeError::Unavailable(Some(Duration::from_secs(7))));
     }
 }

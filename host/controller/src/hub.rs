@@ -54,8 +54,11 @@ impl Hub {
     /// The objects of a kind: joins the watches that exist, starts those that do not.
     pub(crate) fn open(&self, kind: &Gvk, served: &Served, data: WatchData) -> View {
         let restricted = served.namespaced && !self.namespaces.is_empty();
-        let namespaces: Vec<Option<String>> =
-            if restricted { self.namespaces.iter().cloned().map(Some).collect() } else { vec![None] };
+        let namespaces: Vec<Option<String>> = if restricted {
+            self.namespaces.iter().cloned().map(Some).collect()
+        } else {
+            vec![None]
+        };
         let watches = namespaces
             .into_iter()
             .map(|namespace| self.join(Scope { kind: kind.clone(), namespace, data }, served))
@@ -150,7 +153,9 @@ impl View {
 
     /// Every key that is held.
     pub(crate) fn keys(&self) -> Vec<ObjectKey> {
-        let keys = |watch: &Arc<Watch>| lock(&watch.store).all().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        let keys = |watch: &Arc<Watch>| {
+            lock(&watch.store).all().map(|(key, _)| key.clone()).collect::<Vec<_>>()
+        };
         self.watches.iter().flat_map(keys).collect()
     }
 
@@ -185,7 +190,8 @@ impl Watch {
             task: Mutex::default(),
         });
         // The task holds the watch weakly, so that the last user's going ends it.
-        let task = tokio::spawn(follow(Arc::downgrade(&watch), watch.scope.clone(), client, resource));
+        let task =
+            tokio::spawn(follow(Arc::downgrade(&watch), watch.scope.clone(), client, resource));
         *lock(&watch.task) = Some(task);
         watch
     }
@@ -255,10 +261,11 @@ impl Drop for Watch {
 async fn follow(watch: Weak<Watch>, scope: Scope, client: Client, resource: ApiResource) {
     let config = watcher::Config::default();
     let events = match scope.data {
-        WatchData::Full => {
-            watch_events(api::<DynamicObject>(&client, &resource, scope.namespace.as_deref()), config)
-                .left_stream()
-        }
+        WatchData::Full => watch_events(
+            api::<DynamicObject>(&client, &resource, scope.namespace.as_deref()),
+            config,
+        )
+        .left_stream(),
         WatchData::Metadata => {
             let api: Api<PartialObjectMeta<DynamicObject>> =
                 api(&client, &resource, scope.namespace.as_deref());
@@ -272,7 +279,9 @@ async fn follow(watch: Weak<Watch>, scope: Scope, client: Client, resource: ApiR
         match event {
             Ok(Some(event)) => watch.take_in(event),
             Ok(None) => return,
-            Err(error) => warn!(kind = %scope.kind, %error, "watch interrupted; it is taken up again"),
+            Err(error) => {
+                warn!(kind = %scope.kind, %error, "watch interrupted; it is taken up again")
+            }
         }
     }
 }

@@ -51,7 +51,9 @@ pub struct Metrics {
 impl Metrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &mut Registry) -> Self {
-        let seconds = || Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0]);
+        let seconds = || {
+            Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0])
+        };
         let metrics = Self {
             reconciles: Family::default(),
             reconcile_seconds: Family::new_with_constructor(seconds),
@@ -65,14 +67,34 @@ impl Metrics {
         let name = "controller_runtime_reconcile";
         registry.register(name, "Reconciles per controller by result", metrics.reconciles.clone());
         let name = "controller_runtime_reconcile_time_seconds";
-        registry.register(name, "Length of a reconcile per controller", metrics.reconcile_seconds.clone());
-        registry.register("workqueue_depth", "Objects that wait for a turn", metrics.queue_depth.clone());
+        registry.register(
+            name,
+            "Length of a reconcile per controller",
+            metrics.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "workqueue_depth",
+            "Objects that wait for a turn",
+            metrics.queue_depth.clone(),
+        );
         let name = "joch_plugin_api_calls";
-        registry.register(name, "Calls to the API server by plugin, verb and result", metrics.api_calls.clone());
+        registry.register(
+            name,
+            "Calls to the API server by plugin, verb and result",
+            metrics.api_calls.clone(),
+        );
         let name = "joch_plugin_cpu_seconds";
-        registry.register(name, "Time that a plugin's guests computed", metrics.cpu_seconds.clone());
+        registry.register(
+            name,
+            "Time that a plugin's guests computed",
+            metrics.cpu_seconds.clone(),
+        );
         registry.register("joch_plugin_swaps", "Versions that went live", metrics.swaps.clone());
-        registry.register("joch_plugin_denials", "Calls outside the grant", metrics.denials.clone());
+        registry.register(
+            "joch_plugin_denials",
+            "Calls outside the grant",
+            metrics.denials.clone(),
+        );
         let name = "joch_plugin_events_dropped";
         let help = "Events that were not published because too many were under way";
         registry.register(name, help, metrics.events_dropped.clone());

@@ -148,7 +148,8 @@ impl Registry {
         let specs = version.manifest.controllers.clone();
         let version = Arc::new(version);
 
-        let outdated = self.take_lives(&name, |life| !specs.iter().any(|spec| spec.same_shape(life.spec())));
+        let outdated =
+            self.take_lives(&name, |life| !specs.iter().any(|spec| spec.same_shape(life.spec())));
         futures::future::join_all(outdated.into_iter().map(Life::end)).await;
 
         let mut plugins = lock(&self.plugins);
@@ -216,7 +217,11 @@ impl Registry {
         for (by, plugin) in plugins.iter().filter(|(name, _)| **name != manifest.plugin.name) {
             let version = plugin.version.load();
             let has = |kind: &Gvk| {
-                version.manifest.controllers.iter().any(|spec| spec.reconciles().any(|taken| taken == kind))
+                version
+                    .manifest
+                    .controllers
+                    .iter()
+                    .any(|spec| spec.reconciles().any(|taken| taken == kind))
             };
             let mut wanted = manifest.controllers.iter().flat_map(ControllerSpec::reconciles);
             if let Some(kind) = wanted.find(|kind| has(kind)) {

@@ -22,7 +22,8 @@ use joch_core::dependency::Read;
 use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
-    self, Change, Freshness, Json, KubeError, Note, Query, StartError, Started, Verdict, field_manager,
+    self, Change, Freshness, Json, KubeError, Note, Query, StartError, Started, Verdict,
+    field_manager,
 };
 use kube::Client;
 use kube::api::DynamicObject;
@@ -146,7 +147,9 @@ impl Session {
         if self.calls.fetch_add(1, Ordering::Relaxed) < limit {
             return Ok(());
         }
-        Err(KubeError::OverLimit(format!("{limit} calls to the API server per reconcile (api-per-reconcile)")))
+        Err(KubeError::OverLimit(format!(
+            "{limit} calls to the API server per reconcile (api-per-reconcile)"
+        )))
     }
 
     /// The resource that serves `kind`.
@@ -156,7 +159,8 @@ impl Session {
         }
         let missing = || KubeError::Invalid(format!("the API server does not serve {kind}"));
         let key = ObjectKey { kind: kind.clone(), namespace: None, name: String::new() };
-        let found = self.around.kinds.find(kind).await.map_err(|error| translate(error, "get", &key))?;
+        let found =
+            self.around.kinds.find(kind).await.map_err(|error| translate(error, "get", &key))?;
         found.ok_or_else(missing)
     }
 
@@ -174,12 +178,18 @@ impl Session {
         let outcome = match &result {
             Ok(_) => "success",
             Err(KubeError::NotFound) => "not-found",
-            Err(KubeError::AlreadyExists(_) | KubeError::Stale | KubeError::OwnedByOther(_)) => "conflict",
+            Err(KubeError::AlreadyExists(_) | KubeError::Stale | KubeError::OwnedByOther(_)) => {
+                "conflict"
+            }
             Err(KubeError::Unavailable(_)) => "unavailable",
             Err(_) => "refused",
         };
         let plugin = self.version.plugin().to_owned();
-        self.around.metrics.api_calls.get_or_create(&ApiLabels { plugin, verb, result: outcome }).inc();
+        self.around
+            .metrics
+            .api_calls
+            .get_or_create(&ApiLabels { plugin, verb, result: outcome })
+            .inc();
         result
     }
 
@@ -189,7 +199,8 @@ impl Session {
         write: impl Future<Output = Result<T, KubeError>> + Send + 'static,
     ) -> Result<T, KubeError> {
         let task = self.writes.spawn(write.in_current_span());
-        task.await.unwrap_or_else(|error| Err(KubeError::Other(format!("the write was lost: {error}"))))
+        task.await
+            .unwrap_or_else(|error| Err(KubeError::Other(format!("the write was lost: {error}"))))
     }
 
     /// Takes an object that the API server answered with into the cache, and prunes it for the guest.
@@ -228,9 +239,16 @@ impl port::Session for Handle {
         self.0.clone().outliving(async move { session.write(change).await }).await
     }
 
-    async fn report_status(&self, status: String, generation: Option<i64>) -> Result<Verdict, KubeError> {
+    async fn report_status(
+        &self,
+        status: String,
+        generation: Option<i64>,
+    ) -> Result<Verdict, KubeError> {
         let session = self.0.clone();
-        self.0.clone().outliving(async move { session.report_status(&status, generation).await }).await
+        self.0
+            .clone()
+            .outliving(async move { session.report_status(&status, generation).await })
+            .await
     }
 
     async fn start_job(&self, job: String) -> Result<Started, StartError> {

@@ -47,7 +47,8 @@ impl Store {
     pub(crate) fn list_ends(&mut self) -> Vec<Change> {
         self.synced = true;
         let Some(seen) = self.listing.take() else { return Vec::new() };
-        let gone: Vec<_> = self.objects.keys().filter(|key| !seen.contains(*key)).cloned().collect();
+        let gone: Vec<_> =
+            self.objects.keys().filter(|key| !seen.contains(*key)).cloned().collect();
         gone.into_iter().filter_map(|key| self.remove(key)).collect()
     }
 
@@ -58,7 +59,8 @@ impl Store {
             seen.insert(key.clone());
         }
         let held = self.objects.get(&key);
-        let buried = self.deleted.get(&key).is_some_and(|at| *at >= version(&object.resource_version));
+        let buried =
+            self.deleted.get(&key).is_some_and(|at| *at >= version(&object.resource_version));
         if buried || held.is_some_and(|held| held.is_at_least(&object)) {
             return None;
         }
@@ -74,7 +76,8 @@ impl Store {
 
     /// The watch reported a deletion; `last` is the object's last state.
     pub(crate) fn delete(&mut self, key: ObjectKey, last: &Cached) -> Option<Change> {
-        let newer = |held: &Arc<Cached>| version(&held.resource_version) > version(&last.resource_version);
+        let newer =
+            |held: &Arc<Cached>| version(&held.resource_version) > version(&last.resource_version);
         if self.objects.get(&key).is_some_and(newer) {
             return None;
         }

@@ -207,7 +207,9 @@ impl KubeRule {
             (_, None) if call.all_namespaces => false,
             (Namespaces::Cluster, namespace) => namespace.is_none(),
             (Namespaces::Same, namespace) => namespace == primary_namespace,
-            (Namespaces::Listed(names), Some(namespace)) => names.iter().any(|name| name == namespace),
+            (Namespaces::Listed(names), Some(namespace)) => {
+                names.iter().any(|name| name == namespace)
+            }
             (Namespaces::Listed(_), None) => false,
         };
         self.verbs.contains(&call.verb) && self.kinds.contains(call.kind) && subresource && place
@@ -217,7 +219,9 @@ impl KubeRule {
     fn covers(&self, wanted: &Self, verb: Verb, kind: &Gvk) -> bool {
         let place = match (&self.namespaces, &wanted.namespaces) {
             (Namespaces::All, _) => true,
-            (Namespaces::Listed(mine), Namespaces::Listed(theirs)) => theirs.iter().all(|n| mine.contains(n)),
+            (Namespaces::Listed(mine), Namespaces::Listed(theirs)) => {
+                theirs.iter().all(|n| mine.contains(n))
+            }
             (mine, theirs) => mine == theirs,
         };
         let subresources = wanted.subresources.is_empty() == self.subresources.is_empty()
@@ -252,8 +256,9 @@ pub fn missing(requested: &[KubeRule], granted: &[KubeRule]) -> Vec<String> {
         for kind in &rule.kinds {
             for verb in &rule.verbs {
                 if !granted.iter().any(|grant| grant.covers(rule, *verb, kind)) {
-                    let parts: Vec<&str> =
-                        std::iter::once("").chain(rule.subresources.iter().map(String::as_str)).collect();
+                    let parts: Vec<&str> = std::iter::once("")
+                        .chain(rule.subresources.iter().map(String::as_str))
+                        .collect();
                     missing.push(format!("{} on {kind}{}", verb.as_str(), parts.join("/")));
                 }
             }
@@ -272,9 +277,21 @@ pub fn is_dangerous(rule: &KubeRule) -> bool {
         let secret = kind.group.is_empty() && kind.kind == "Secret";
         let target = matches!(
             (kind.group.as_str(), kind.kind.as_str()),
-            ("", "Pod" | "Secret" | "ServiceAccount" | "ReplicationController" | "Node" | "Namespace")
-                | ("apps" | "batch" | "rbac.authorization.k8s.io" | "apiextensions.k8s.io", _)
-                | ("admissionregistration.k8s.io" | "apiregistration.k8s.io" | "certificates.k8s.io", _)
+            (
+                "",
+                "Pod"
+                    | "Secret"
+                    | "ServiceAccount"
+                    | "ReplicationController"
+                    | "Node"
+                    | "Namespace"
+            ) | ("apps" | "batch" | "rbac.authorization.k8s.io" | "apiextensions.k8s.io", _)
+                | (
+                    "admissionregistration.k8s.io"
+                        | "apiregistration.k8s.io"
+                        | "certificates.k8s.io",
+                    _
+                )
         );
         secret || (writes && target)
     })

@@ -109,7 +109,8 @@ impl GrantsFile {
     /// # Errors
     /// A text that points to the place.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let file: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let file: Self =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         match file.grants {
             Some(Version1) => Ok(file),
             None => Err("it does not say its version: begin with grants = 1".to_owned()),
@@ -256,6 +257,10 @@ namespaces = "same"
     #[test]
     fn a_file_without_version_or_with_an_unknown_key_is_refused() {
         assert!(GrantsFile::parse("[plugins.p]").unwrap_err().contains("grants = 1"));
-        assert!(GrantsFile::parse("grants = 1\n[plugins.p]\nalow = \"requested\"").unwrap_err().contains("alow"));
+        assert!(
+            GrantsFile::parse("grants = 1\n[plugins.p]\nalow = \"requested\"")
+                .unwrap_err()
+                .contains("alow")
+        );
     }
 }

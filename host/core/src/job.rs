@@ -51,7 +51,9 @@ pub fn is_finished(job: &Value) -> bool {
 fn within(pod: &Value, grant: &JobGrant, whose: &str) -> Result<(), String> {
     let account = pod.get("serviceAccountName").and_then(Value::as_str).unwrap_or("default");
     if !grant.service_accounts.iter().any(|pattern| matches(pattern, account)) {
-        return Err(format!("service account {account:?} is not {whose} (grant.jobs.service-accounts)"));
+        return Err(format!(
+            "service account {account:?} is not {whose} (grant.jobs.service-accounts)"
+        ));
     }
     for container in containers(pod) {
         let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
@@ -93,7 +95,8 @@ fn uses_secrets(pod: &Value) -> bool {
     let in_environment = |container: &Value| {
         let from = |list: &str, pointer: &str| {
             let entries = container.get(list).and_then(Value::as_array);
-            entries.is_some_and(|entries| entries.iter().any(|entry| entry.pointer(pointer).is_some()))
+            entries
+                .is_some_and(|entries| entries.iter().any(|entry| entry.pointer(pointer).is_some()))
         };
         from("env", "/valueFrom/secretKeyRef") || from("envFrom", "/secretRef")
     };
@@ -105,7 +108,9 @@ fn uses_secrets(pod: &Value) -> bool {
 /// The parts of the `restricted` pod security profile that the field list does not rule out already.
 fn restricted(pod: &Value, whose: &str) -> Result<(), String> {
     let refused = |what: String| {
-        Err(format!("{what}: pods have to keep the restricted profile (grant.jobs.profile as {whose})"))
+        Err(format!(
+            "{what}: pods have to keep the restricted profile (grant.jobs.profile as {whose})"
+        ))
     };
     let pod_context = pod.get("securityContext");
     for container in containers(pod) {

@@ -257,8 +257,12 @@ impl Manifest {
                 kinds.push(kind);
             }
         }
-        if let Some(rule) = self.grant.kube.iter().find(|rule| rule.verbs.is_empty() || rule.kinds.is_empty()) {
-            return wrong(format!("grant.kube: a rule without verbs or kinds allows nothing: {rule:?}"));
+        if let Some(rule) =
+            self.grant.kube.iter().find(|rule| rule.verbs.is_empty() || rule.kinds.is_empty())
+        {
+            return wrong(format!(
+                "grant.kube: a rule without verbs or kinds allows nothing: {rule:?}"
+            ));
         }
         let limits = &self.limits;
         if limits.concurrency == 0 || limits.cpu.0.is_zero() || limits.wall.0.is_zero() {

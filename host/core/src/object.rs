@@ -56,7 +56,8 @@ impl FromStr for Gvk {
             _ => return Err(InvalidKind(text.to_owned())),
         };
         let plain = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+            !part.is_empty()
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
         };
         let valid = plain(version)
             && plain(kind)
@@ -111,7 +112,9 @@ mod tests {
 
     #[test]
     fn texts_that_name_no_kind_are_refused() {
-        for text in ["", "Job", "v1/", "/v1/Job", "batch/v1/job", "a/b/c/d", "batch/1/Job", "v1/Jo b"] {
+        for text in
+            ["", "Job", "v1/", "/v1/Job", "batch/v1/job", "a/b/c/d", "batch/1/Job", "v1/Jo b"]
+        {
             assert!(text.parse::<Gvk>().is_err(), "{text:?} was accepted");
         }
     }

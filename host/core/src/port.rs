@@ -191,7 +191,11 @@ pub trait Session: Send + Sync {
     /// Writes; the answer is the object as stored (empty for a deletion).
     async fn write(&self, change: Change) -> Result<Json, KubeError>;
     /// Reports the primary's status.
-    async fn report_status(&self, status: String, generation: Option<i64>) -> Result<Verdict, KubeError>;
+    async fn report_status(
+        &self,
+        status: String,
+        generation: Option<i64>,
+    ) -> Result<Verdict, KubeError>;
     /// Starts a Job.
     async fn start_job(&self, job: String) -> Result<Started, StartError>;
     /// Publishes an Event about the primary.

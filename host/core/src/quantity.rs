@@ -74,8 +74,9 @@ impl<'de> Deserialize<'de> for Bytes {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| D::Error::custom(format!("{text:?} is no duration (write \"200ms\" or \"30s\")")))
+        Self::parse(&text).ok_or_else(|| {
+            D::Error::custom(format!("{text:?} is no duration (write \"200ms\" or \"30s\")"))
+        })
     }
 }
 
@@ -85,7 +86,8 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let table = [("64Mi", Some(64 << 20)), ("1Gi", Some(1 << 30)), ("7", Some(7)), ("Mi", None)];
+        let table =
+            [("64Mi", Some(64 << 20)), ("1Gi", Some(1 << 30)), ("7", Some(7)), ("Mi", None)];
         for (text, bytes) in table {
             assert_eq!(Bytes::parse(text).map(|b| b.0), bytes, "{text}");
         }
@@ -96,7 +98,8 @@ mod tests {
 
     #[test]
     fn durations() {
-        let table = [("200ms", Some(200)), ("30s", Some(30_000)), ("2h", Some(7_200_000)), ("5", None)];
+        let table =
+            [("200ms", Some(200)), ("30s", Some(30_000)), ("2h", Some(7_200_000)), ("5", None)];
         for (text, ms) in table {
             assert_eq!(Time::parse(text).map(|t| t.0.as_millis()), ms, "{text}");
         }

@@ -38,10 +38,17 @@ pub enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Ready(Lane),
-    Delayed { at: Instant, hold: Option<Instant> },
+    Delayed {
+        at: Instant,
+        hold: Option<Instant>,
+    },
     /// Failed for good so far; a wake may bring it back, not before `hold`.
-    Parked { hold: Instant },
-    Running { woken: Option<Lane> },
+    Parked {
+        hold: Instant,
+    },
+    Running {
+        woken: Option<Lane>,
+    },
 }
 
 /// The queue. `K` names an object.
@@ -99,8 +106,11 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             self.ready(key, Lane::Fresh);
         }
         self.turns = (self.turns + 1) % 4;
-        let lanes =
-            if self.turns == 0 { [Lane::Backlog, Lane::Fresh] } else { [Lane::Fresh, Lane::Backlog] };
+        let lanes = if self.turns == 0 {
+            [Lane::Backlog, Lane::Fresh]
+        } else {
+            [Lane::Fresh, Lane::Backlog]
+        };
         let key = lanes.into_iter().find_map(|lane| self.pop(lane))?;
         self.states.insert(key.clone(), State::Running { woken: None });
         self.running += 1;

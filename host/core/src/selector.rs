@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn requirements_are_those_of_the_api_server() {
-        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
+        let labels =
+            BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
         let table = [
             ("", true),
             ("a=1", true),

@@ -210,7 +210,8 @@ fn conditions(
     let mut merged = current.cloned().unwrap_or_default();
     let reported = reported.as_array().map(Vec::as_slice).unwrap_or_default();
     for (index, condition) in reported.iter().enumerate() {
-        let text = |name: &str| condition.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let text =
+            |name: &str| condition.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
         let (Some(kind), Some(status)) = (text("type"), text("status")) else {
             return Err(ReportError::Condition(index));
         };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::get;
 use joch_controller::Registry;
 use prometheus_client::registry::Registry as MetricRegistry;
@@ -35,9 +35,9 @@ impl Admin {
 /// # Errors
 /// The address cannot be bound; the message says how to choose another.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("admin address {address} cannot be used; choose another by --admin ADDR"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("admin address {address} cannot be used; choose another by --admin ADDR")
+    })
 }
 
 /// Serves until the process ends.

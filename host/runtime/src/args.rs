@@ -102,7 +102,9 @@ mod tests {
         command.clone().debug_assert();
         let without: Vec<_> = command
             .get_arguments()
-            .filter(|arg| arg.get_env().is_none() && !["help", "version"].contains(&arg.get_id().as_str()))
+            .filter(|arg| {
+                arg.get_env().is_none() && !["help", "version"].contains(&arg.get_id().as_str())
+            })
             .map(|arg| arg.get_id().to_string())
             .collect();
         assert_eq!(without, Vec::<String>::new());
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn namespaces_may_be_repeated_or_separated_by_commas() {
-        let args = Args::parse_from(["x", "--plugins", "p", "--namespace", "a,b", "--namespace", "c"]);
+        let args =
+            Args::parse_from(["x", "--plugins", "p", "--namespace", "a,b", "--namespace", "c"]);
         assert_eq!(args.namespaces, ["a", "b", "c"]);
     }
 }

@@ -29,7 +29,8 @@ pub(crate) async fn follow(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let path = folder.to_owned();
-    let started = tokio::task::spawn_blocking(move || FolderWatch::start(&path, FolderOptions::default()));
+    let started =
+        tokio::task::spawn_blocking(move || FolderWatch::start(&path, FolderOptions::default()));
     let mut watch = started.await.context("the folder's first look was interrupted")??;
     let mut folder = Folder { loader, board, tried: HashMap::new() };
     let first = watch.state();
@@ -107,7 +108,8 @@ impl Folder<'_> {
         };
         let name = &found.manifest.plugin.name;
         if let Some(holder) = claims.get(name).filter(|holder| *holder != path) {
-            let reason = format!("plugin {:?} already comes from {}", name.as_str(), holder.display());
+            let reason =
+                format!("plugin {:?} already comes from {}", name.as_str(), holder.display());
             return self.refuse(path, Some(found), reason);
         }
         let attempt = (found.digest, config.clone());
@@ -120,12 +122,17 @@ impl Folder<'_> {
             Ok(view) => self.board.live(path, view),
             Err(reason) => return self.refuse(path, Some(found), reason),
         }
-        if let Some(before) = before.filter(|before| before != name && !claims.contains_key(before)) {
+        if let Some(before) = before.filter(|before| before != name && !claims.contains_key(before))
+        {
             self.unload(&before).await;
         }
     }
 
-    async fn load(&self, entry: &FolderEntry, config: &str) -> Result<crate::board::FileView, String> {
+    async fn load(
+        &self,
+        entry: &FolderEntry,
+        config: &str,
+    ) -> Result<crate::board::FileView, String> {
         let entry = entry.clone();
         let package = tokio::task::spawn_blocking(move || entry.load())
             .await

@@ -8,21 +8,18 @@ use joch_artifact::{CompileCache, Package};
 use joch_controller::{Registry, RegistryError, Version};
 use joch_core::grants_file::{GrantError, GrantsFile};
 use joch_core::manifest::PluginKind;
-use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec};
+use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec, TRACKS};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::board::FileView;
-
-/// The WIT track that this host serves.
-const TRACK: &str = "0.1";
 
 /// Why a version does not go live.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("it is a framework adapter: those are run by joch-worker, not by this host")]
     Adapter,
-    #[error("it was built for track {0:?} of the interfaces; this host serves track {TRACK:?}")]
+    #[error("it was built for track {0:?} of the interfaces; this host serves {}", TRACKS.join(", "))]
     Track(String),
     #[error(transparent)]
     Grants(#[from] GrantError),
@@ -55,7 +52,7 @@ impl Loader {
         if manifest.plugin.kind == PluginKind::Adapter {
             return Err(Refused::Adapter);
         }
-        if manifest.plugin.track != TRACK {
+        if !TRACKS.contains(&manifest.plugin.track.as_str()) {
             return Err(Refused::Track(manifest.plugin.track));
         }
         let authority = self.grants.authority(&manifest)?;
@@ -89,12 +86,17 @@ impl Loader {
     }
 
     /// The compiled component: from the cache, or compiled now and cached.
-    async fn component(&self, digest: &joch_core::name::Digest, bytes: Arc<[u8]>) -> Result<Component, Refused> {
+    async fn component(
+        &self,
+        digest: &joch_core::name::Digest,
+        bytes: Arc<[u8]>,
+    ) -> Result<Component, Refused> {
         let Ok(_one) = self.compiling.acquire().await else {
             return Err(RegistryError::ShuttingDown.into());
         };
         let (engine, cache, digest) = (self.engine.clone(), self.cache.clone(), *digest);
-        let compiled = tokio::task::spawn_blocking(move || compiled(&engine, &cache, &digest, &bytes));
+        let compiled =
+            tokio::task::spawn_blocking(move || compiled(&engine, &cache, &digest, &bytes));
         Ok(compiled.await??)
     }
 }

@@ -7,7 +7,8 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::args::{LogArgs, LogFormat};
 
 /// Our own parts; a plain level is theirs, everything else then logs warnings only.
-const OURS: [&str; 5] = ["guest", "joch_artifact", "joch_controller", "joch_engine", "joch_runtime"];
+const OURS: [&str; 5] =
+    ["guest", "joch_artifact", "joch_controller", "joch_engine", "joch_runtime"];
 
 /// Starts logging.
 ///
@@ -43,7 +44,8 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
         !plain || known,
         "log level {level:?} is none of error, warn, info, debug, trace (--log-level, JOCH_LOG)"
     );
-    EnvFilter::try_new(text).with_context(|| format!("log filter {level:?} (--log-level, JOCH_LOG)"))
+    EnvFilter::try_new(text)
+        .with_context(|| format!("log filter {level:?} (--log-level, JOCH_LOG)"))
 }
 
 #[cfg(test)]

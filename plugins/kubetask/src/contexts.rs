@@ -102,17 +102,9 @@ pub fn resolve(
         }
     }
     for (path, texts) in parts {
-        let taken: Vec<_> = resolved
-            .files
-            .iter()
-            .map(|file| file.key.as_str())
-            .collect();
+        let taken: Vec<_> = resolved.files.iter().map(|file| file.key.as_str()).collect();
         let key = keys::key_for(path, &taken);
-        resolved.files.push(File {
-            path: path.to_owned(),
-            key,
-            content: join(&texts),
-        });
+        resolved.files.push(File { path: path.to_owned(), key, content: join(&texts) });
     }
     Ok(resolved)
 }
@@ -141,14 +133,7 @@ const OF_TASK: &str = "contexts";
 
 fn all<'a>(task: &'a Task, agent: &'a Agent) -> impl Iterator<Item = Entry<'a>> {
     let entries = |list, contexts: &'a [Context]| {
-        contexts
-            .iter()
-            .enumerate()
-            .map(move |(index, context)| Entry {
-                context,
-                list,
-                index,
-            })
+        contexts.iter().enumerate().map(move |(index, context)| Entry { context, list, index })
     };
     entries(OF_AGENT, &agent.spec.default_contexts).chain(entries(OF_TASK, &task.spec.contexts))
 }
@@ -160,12 +145,7 @@ impl<'a> Entry<'a> {
         if self.context.kind != ContextType::File {
             return Meaning::Nothing("its type is unknown");
         }
-        let Some(FileContext {
-            file_path,
-            dir_path,
-            source,
-        }) = &self.context.file
-        else {
+        let Some(FileContext { file_path, dir_path, source }) = &self.context.file else {
             return Meaning::Nothing("it has no file");
         };
         let file_path = file_path.as_deref().filter(|path| !path.is_empty());
@@ -200,22 +180,14 @@ fn look_up<'a>(
     from: &ConfigMapKeyReference,
     config_maps: &'a ConfigMaps,
 ) -> Result<Option<&'a str>, Unresolved> {
-    let ConfigMapKeyReference {
-        name,
-        key,
-        optional,
-    } = from;
+    let ConfigMapKeyReference { name, key, optional } = from;
     let data = config_maps.get(name).and_then(Option::as_ref);
     let missing = match data.map(|data| data.get(key)) {
         Some(Some(text)) => return Ok(Some(text)),
         Some(None) => format!("key {key} not found in ConfigMap {name}"),
         None => format!("ConfigMap {name} not found"),
     };
-    if optional.unwrap_or_default() {
-        Ok(None)
-    } else {
-        Err(Unresolved::Missing(missing))
-    }
+    if optional.unwrap_or_default() { Ok(None) } else { Err(Unresolved::Missing(missing)) }
 }
 
 fn add(directories: &mut Vec<Directory>, new: Directory) -> Result<(), Unresolved> {

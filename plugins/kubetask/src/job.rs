@@ -30,11 +30,8 @@ pub fn context_name(task: &Task) -> String {
 /// The ConfigMap with the Task's files; none if there are none.
 #[must_use]
 pub fn config_map(task: &Task, contexts: &Resolved) -> Option<Value> {
-    let data: Map<_, _> = contexts
-        .files
-        .iter()
-        .map(|file| (file.key.clone(), json!(file.content)))
-        .collect();
+    let data: Map<_, _> =
+        contexts.files.iter().map(|file| (file.key.clone(), json!(file.content))).collect();
     (!data.is_empty()).then(|| json!({"metadata": {"labels": labels(task)}, "data": data}))
 }
 
@@ -43,12 +40,8 @@ pub fn config_map(task: &Task, contexts: &Resolved) -> Option<Value> {
 /// An agent's work is not idempotent, so a failed pod is not followed by another one (`backoffLimit` 0).
 #[must_use]
 pub fn job(task: &Task, agent: &Agent, contexts: &Resolved) -> Value {
-    let mut pod_labels: Map<_, _> = agent
-        .spec
-        .pod_labels
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(value)))
-        .collect();
+    let mut pod_labels: Map<_, _> =
+        agent.spec.pod_labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     // The controller's own labels win: a pod cannot pass for another Task's.
     pod_labels.extend(labels(task));
     json!({
@@ -71,30 +64,18 @@ pub fn job(task: &Task, agent: &Agent, contexts: &Resolved) -> Value {
 pub fn mount_paths<'a>(agent: &'a Agent, contexts: &'a Resolved) -> impl Iterator<Item = &'a str> {
     let credentials = agent.spec.credentials.iter().filter_map(mount_path);
     let files = contexts.files.iter().map(|file| file.path.as_str());
-    let directories = contexts
-        .directories
-        .iter()
-        .map(|directory| directory.path.as_str());
+    let directories = contexts.directories.iter().map(|directory| directory.path.as_str());
     credentials.chain(files).chain(directories)
 }
 
 fn labels(task: &Task) -> Map<String, Value> {
-    let labels = [
-        ("app", "kubetask"),
-        ("kubetask.io/task", &task.metadata.name),
-    ];
-    labels
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), json!(value)))
-        .collect()
+    let labels = [("app", "kubetask"), ("kubetask.io/task", &task.metadata.name)];
+    labels.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect()
 }
 
 fn pod(task: &Task, agent: &AgentSpec, contexts: &Resolved) -> Value {
     let (volumes, mounts) = volumes(task, agent, contexts);
-    let image = agent
-        .agent_image
-        .as_deref()
-        .filter(|image| !image.is_empty());
+    let image = agent.agent_image.as_deref().filter(|image| !image.is_empty());
     let mut container = object([
         ("name", json!("agent")),
         ("image", json!(image.unwrap_or(DEFAULT_AGENT_IMAGE))),
@@ -119,13 +100,8 @@ fn pod(task: &Task, agent: &AgentSpec, contexts: &Resolved) -> Value {
 }
 
 fn env(task: &Task, agent: &AgentSpec) -> Value {
-    let own = [
-        ("TASK_NAME", &task.metadata.name),
-        ("TASK_NAMESPACE", &task.metadata.namespace),
-    ];
-    let own = own
-        .into_iter()
-        .map(|(name, value)| json!({"name": name, "value": value}));
+    let own = [("TASK_NAME", &task.metadata.name), ("TASK_NAMESPACE", &task.metadata.namespace)];
+    let own = own.into_iter().map(|(name, value)| json!({"name": name, "value": value}));
     let credentials = agent.credentials.iter().filter_map(|credential| {
         let name = credential.env.as_deref().filter(|name| !name.is_empty())?;
         let from = json!({"secretKeyRef": credential.secret_ref});
@@ -150,11 +126,7 @@ fn volumes(task: &Task, agent: &AgentSpec, contexts: &Resolved) -> (Vec<Value>, 
         mounts.push(mount(&name, path, Some(SECRET_FILE)));
     }
     if !contexts.files.is_empty() {
-        volumes.push(volume(
-            FILES,
-            "configMap",
-            json!({"name": context_name(task)}),
-        ));
+        volumes.push(volume(FILES, "configMap", json!({"name": context_name(task)})));
     }
     for file in &contexts.files {
         mounts.push(mount(FILES, &file.path, Some(&file.key)));
@@ -180,17 +152,11 @@ fn mount(volume: &str, path: &str, sub_path: Option<&str>) -> Value {
 }
 
 fn mount_path(credential: &Credential) -> Option<&str> {
-    credential
-        .mount_path
-        .as_deref()
-        .filter(|path| !path.is_empty())
+    credential.mount_path.as_deref().filter(|path| !path.is_empty())
 }
 
 fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Leaves out what is empty.

@@ -41,11 +41,7 @@ impl Controller for TaskController {
         }
         // That a started Job is gone has to be certain. One that was not started may stay unseen: the
         // host answers a second start with the first one's Job.
-        let fresh = if plan::has_started(&task) {
-            Freshness::Confirmed
-        } else {
-            Freshness::Cached
-        };
+        let fresh = if plan::has_started(&task) { Freshness::Confirmed } else { Freshness::Cached };
         let job = cx.read(JOB, &job::job_name(&task)).fresh(fresh).find()?;
         match plan::next(&task, job.as_ref()) {
             Next::Report(status) => report(cx, &status),

@@ -83,9 +83,6 @@ impl Job {
     /// The condition of this type, if it holds.
     #[must_use]
     pub fn holds(&self, kind: &str) -> Option<&JobCondition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|c| c.kind == kind && c.status == "True")
+        self.status.conditions.iter().find(|c| c.kind == kind && c.status == "True")
     }
 }

@@ -63,19 +63,13 @@ pub fn has_started(task: &Task) -> bool {
 /// Name of the Task's Agent.
 #[must_use]
 pub fn agent_name(task: &Task) -> &str {
-    task.spec
-        .agent_ref
-        .as_deref()
-        .filter(|name| !name.is_empty())
-        .unwrap_or(DEFAULT_AGENT)
+    task.spec.agent_ref.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_AGENT)
 }
 
 /// Whether an object is controlled by this very Task, not by an earlier one of the same name.
 #[must_use]
 pub fn is_ours(task: &Task, object: &ObjectMeta) -> bool {
-    object
-        .controller_uid()
-        .is_some_and(|uid| Some(uid) == task.metadata.uid.as_deref())
+    object.controller_uid().is_some_and(|uid| Some(uid) == task.metadata.uid.as_deref())
 }
 
 /// What the Job of the Task's name, or its absence, means. A Job is started once only: if it is gone,
@@ -127,10 +121,9 @@ pub fn not_started(task: &Task, error: &StartError) -> Option<(TaskStatus, Outco
         StartError::NameTerminating(_) => (pending("JobNameTaken"), Outcome::after_secs(2)),
         StartError::OverBudget(_) => (pending("TooManyJobs"), Outcome::after_secs(15)),
         StartError::Refused(Error::Denied(_)) => (pending("JobDenied"), Outcome::after_secs(300)),
-        StartError::Refused(Error::Invalid(_)) => (
-            status::rejected("JobRefused", error.to_string()),
-            Outcome::Done,
-        ),
+        StartError::Refused(Error::Invalid(_)) => {
+            (status::rejected("JobRefused", error.to_string()), Outcome::Done)
+        }
         _ => return None,
     })
 }
@@ -182,16 +175,9 @@ fn mountable(agent: &Agent, contexts: Resolved) -> Result<Resolved, Unresolved> 
         return Err(contexts::conflict(path));
     }
     if let Some(file) = contexts.files.iter().find(|file| file.key.is_empty()) {
-        return Err(Unresolved::Invalid(format!(
-            "{} is not the path of a file",
-            file.path
-        )));
+        return Err(Unresolved::Invalid(format!("{} is not the path of a file", file.path)));
     }
-    let size: usize = contexts
-        .files
-        .iter()
-        .map(|file| file.key.len() + file.content.len())
-        .sum();
+    let size: usize = contexts.files.iter().map(|file| file.key.len() + file.content.len()).sum();
     if size > MAX_CONTENT {
         let message = format!("the files have {size} bytes; a ConfigMap holds {MAX_CONTENT}");
         return Err(Unresolved::Invalid(message));
@@ -218,10 +204,7 @@ fn ended(job: &Job) -> Option<Ended<'_>> {
 
 /// A running Task ignores edits of its spec: it says so, and may then speak of the new generation.
 fn note_spec_change(task: &Task, status: TaskStatus) -> TaskStatus {
-    let observed = task
-        .status
-        .as_ref()
-        .and_then(|status| status.observed_generation);
+    let observed = task.status.as_ref().and_then(|status| status.observed_generation);
     if has_started(task) && observed.is_some() && observed < task.metadata.generation {
         let message =
             "the spec was changed after the start; the Job goes on with what it began with";

@@ -12,59 +12,34 @@ use joch_crds::{
 /// Waits until what the message names has changed.
 #[must_use]
 pub fn pending(reason: &str, message: impl Into<String>) -> TaskStatus {
-    of(
-        TaskPhase::Pending,
-        condition("Ready", "False", reason, message),
-    )
+    of(TaskPhase::Pending, condition("Ready", "False", reason, message))
 }
 
 /// Cannot run, now or later.
 #[must_use]
 pub fn rejected(reason: &str, message: impl Into<String>) -> TaskStatus {
-    of(
-        TaskPhase::Failed,
-        condition("Ready", "False", reason, message),
-    )
+    of(TaskPhase::Failed, condition("Ready", "False", reason, message))
 }
 
 /// The Job exists.
 #[must_use]
 pub fn running(job: &str) -> TaskStatus {
-    let started = condition(
-        "Ready",
-        "True",
-        "JobStarted",
-        format!("Job {job} is started"),
-    );
-    TaskStatus {
-        job_name: Some(job.to_owned()),
-        ..of(TaskPhase::Running, started)
-    }
+    let started = condition("Ready", "True", "JobStarted", format!("Job {job} is started"));
+    TaskStatus { job_name: Some(job.to_owned()), ..of(TaskPhase::Running, started) }
 }
 
 /// The Job succeeded.
 #[must_use]
 pub fn completed(job: &str) -> TaskStatus {
-    let succeeded = condition(
-        "Succeeded",
-        "True",
-        "JobSucceeded",
-        format!("Job {job} succeeded"),
-    );
-    TaskStatus {
-        job_name: Some(job.to_owned()),
-        ..of(TaskPhase::Completed, succeeded)
-    }
+    let succeeded = condition("Succeeded", "True", "JobSucceeded", format!("Job {job} succeeded"));
+    TaskStatus { job_name: Some(job.to_owned()), ..of(TaskPhase::Completed, succeeded) }
 }
 
 /// The Job failed, or is gone.
 #[must_use]
 pub fn failed(job: &str, reason: &str, message: impl Into<String>) -> TaskStatus {
     let failed = condition("Failed", "True", reason, message);
-    TaskStatus {
-        job_name: Some(job.to_owned()),
-        ..of(TaskPhase::Failed, failed)
-    }
+    TaskStatus { job_name: Some(job.to_owned()), ..of(TaskPhase::Failed, failed) }
 }
 
 /// A ConfigMap of the name that the Task's own would have belongs to somebody else.
@@ -88,18 +63,12 @@ pub fn with(
     reason: &str,
     message: impl Into<String>,
 ) -> TaskStatus {
-    status
-        .conditions
-        .push(condition(kind, "True", reason, message));
+    status.conditions.push(condition(kind, "True", reason, message));
     status
 }
 
 fn of(phase: TaskPhase, condition: Condition) -> TaskStatus {
-    TaskStatus {
-        phase: Some(phase),
-        conditions: vec![condition],
-        ..TaskStatus::default()
-    }
+    TaskStatus { phase: Some(phase), conditions: vec![condition], ..TaskStatus::default() }
 }
 
 fn condition(kind: &str, status: &str, reason: &str, message: impl Into<String>) -> Condition {

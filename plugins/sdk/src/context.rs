@@ -116,13 +116,7 @@ impl Context {
         };
         let now = Timestamp::from_unix_ms(0);
         let (controller, object) = (controller.to_owned(), object.to_owned());
-        Self {
-            controller,
-            target,
-            object,
-            now,
-            attempt: 0,
-        }
+        Self { controller, target, object, now, attempt: 0 }
     }
 }
 
@@ -133,10 +127,7 @@ mod tests {
     #[test]
     fn a_namespaced_kind_is_meant_beside_the_object() {
         let cx = Context::example("c", "{}");
-        assert_eq!(
-            ConfigMap::KIND.beside(&cx, "a").to_string(),
-            "ConfigMap team/a"
-        );
+        assert_eq!(ConfigMap::KIND.beside(&cx, "a").to_string(), "ConfigMap team/a");
     }
 
     #[test]

@@ -63,25 +63,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied(denial) => {
-                let Denial {
-                    verb,
-                    target,
-                    missing_grant,
-                } = &**denial;
-                write!(
-                    f,
-                    "{verb} {target} is not granted; missing: {missing_grant}"
-                )
+                let Denial { verb, target, missing_grant } = &**denial;
+                write!(f, "{verb} {target} is not granted; missing: {missing_grant}")
             }
             Self::NotFound(target) => write!(f, "{target} not found"),
             Self::AlreadyExists(target) => write!(f, "{target} already exists"),
             Self::Stale => f.write_str("the object changed meanwhile"),
             Self::OwnedByOther(fields) => {
-                write!(
-                    f,
-                    "fields are owned by other managers: {}",
-                    fields.join(", ")
-                )
+                write!(f, "fields are owned by other managers: {}", fields.join(", "))
             }
             Self::Invalid(reason) => write!(f, "refused as invalid: {reason}"),
             Self::NotWatched(kind) => write!(f, "the manifest declares no watch on {kind}"),
@@ -119,11 +108,7 @@ mod tests {
     #[test]
     fn a_denial_says_what_is_missing() {
         let missing_grant = "get kubetask.io/v1alpha1/Agent".to_owned();
-        let denial = Denial {
-            verb: "get".to_owned(),
-            target: agent(),
-            missing_grant,
-        };
+        let denial = Denial { verb: "get".to_owned(), target: agent(), missing_grant };
         assert_eq!(
             Error::about(&agent())(types::Error::Denied(denial)).to_string(),
             "get Agent team/coder is not granted; missing: get kubetask.io/v1alpha1/Agent"

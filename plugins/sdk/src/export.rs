@@ -108,10 +108,7 @@ mod tests {
     fn an_object_that_does_not_fit_is_a_permanent_failure_that_names_the_place() {
         let cx = Context::example("echo", r#"{"name":{}}"#);
         let message = "Example team/x: /name: invalid type: map, expected a string";
-        assert_eq!(
-            run(&Echo, &cx),
-            Err(Failure::permanent("InvalidObject", message))
-        );
+        assert_eq!(run(&Echo, &cx), Err(Failure::permanent("InvalidObject", message)));
     }
 
     #[test]

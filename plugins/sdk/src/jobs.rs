@@ -127,10 +127,7 @@ mod tests {
         };
         let taken = Failure::from(StartError::NameTaken(Box::new(job)));
         assert!(taken.is_permanent());
-        assert_eq!(
-            taken.to_string(),
-            "JobNameTaken: Job a/b belongs to somebody else"
-        );
+        assert_eq!(taken.to_string(), "JobNameTaken: Job a/b belongs to somebody else");
         assert!(!Failure::from(StartError::OverBudget(5)).is_permanent());
     }
 

@@ -29,9 +29,7 @@ pub(crate) fn encode_object(target: &ObjectRef, object: &impl Serialize) -> Resu
     };
     fill(&mut object, "apiVersion", &target.kind.api_version());
     fill(&mut object, "kind", &target.kind.kind);
-    let metadata = object
-        .entry("metadata")
-        .or_insert_with(|| Value::Object(Map::new()));
+    let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(metadata) = metadata {
         fill(metadata, "name", &target.name);
         if let Some(namespace) = &target.namespace {
@@ -53,17 +51,9 @@ fn located(error: &serde_json::Error, json: &str) -> String {
     let mut text = error.to_string();
     let (line, column) = (error.line(), error.column());
     if let Some(what) = text.strip_suffix(&format!(" at line {line} column {column}")) {
-        let start = json
-            .split_inclusive('\n')
-            .take(line - 1)
-            .map(str::len)
-            .sum::<usize>();
+        let start = json.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
         let path = path_at(json, start + column);
-        text = if path.is_empty() {
-            what.to_owned()
-        } else {
-            format!("{path}: {what}")
-        };
+        text = if path.is_empty() { what.to_owned() } else { format!("{path}: {what}") };
     }
     text
 }
@@ -80,17 +70,12 @@ fn path_at(json: &str, offset: usize) -> String {
     let mut bytes = json.bytes().enumerate().take(offset);
     while let Some((at, byte)) = bytes.next() {
         if !matches!(byte, b']' | b' ' | b'\n' | b'\r' | b'\t')
-            && let Some(Open::Array {
-                index: index @ None,
-            }) = open.last_mut()
+            && let Some(Open::Array { index: index @ None }) = open.last_mut()
         {
             *index = Some(0);
         }
         match byte {
-            b'{' => open.push(Open::Object {
-                key: None,
-                in_key: true,
-            }),
+            b'{' => open.push(Open::Object { key: None, in_key: true }),
             b'[' => open.push(Open::Array { index: None }),
             b'}' | b']' => drop(open.pop()),
             b':' => {
@@ -170,14 +155,8 @@ mod tests {
             r#"{"kind":"Task","spec":{"name":5}}"#,
             "/spec/name: invalid type: integer `5`, expected a string",
         );
-        check(
-            r#"{"spec":{"name":{"x":1}}}"#,
-            "/spec/name: invalid type: map, expected a string",
-        );
-        check(
-            r#"{"spec":{"name":[]}}"#,
-            "/spec/name: invalid type: sequence, expected a string",
-        );
+        check(r#"{"spec":{"name":{"x":1}}}"#, "/spec/name: invalid type: map, expected a string");
+        check(r#"{"spec":{"name":[]}}"#, "/spec/name: invalid type: sequence, expected a string");
         check(
             "{\n \"spec\": {\n  \"name\": \"a\\\"}{\",\n  \"steps\": [[], [{\"run\":\"x\"}, {\"run\": true}]]}}",
             "/spec/steps/1/1/run: invalid type: boolean `true`, expected a string",

@@ -32,36 +32,18 @@ pub struct Kind<T> {
 impl<T> Kind<T> {
     /// A namespaced kind by its `apiVersion` (`v1`, `batch/v1`) and `kind`, as a manifest writes them.
     pub const fn new(api_version: &'static str, kind: &'static str) -> Self {
-        Self {
-            api_version,
-            kind,
-            namespaced: true,
-            object: PhantomData,
-        }
+        Self { api_version, kind, namespaced: true, object: PhantomData }
     }
 
     /// The same kind, but its objects live in no namespace.
     pub const fn cluster_scoped(self) -> Self {
-        Self {
-            namespaced: false,
-            ..self
-        }
+        Self { namespaced: false, ..self }
     }
 
     /// The same kind, held by another type: a smaller view, or `serde_json::Value` for all of it.
     pub const fn of<U>(self) -> Kind<U> {
-        let Self {
-            api_version,
-            kind,
-            namespaced,
-            ..
-        } = self;
-        Kind {
-            api_version,
-            kind,
-            namespaced,
-            object: PhantomData,
-        }
+        let Self { api_version, kind, namespaced, .. } = self;
+        Kind { api_version, kind, namespaced, object: PhantomData }
     }
 
     /// The `apiVersion`.
@@ -91,9 +73,7 @@ impl<T> Kind<T> {
 
     /// The namespace of the object being reconciled, if this kind lives in one.
     pub(crate) fn namespace(self, cx: &Context) -> Option<String> {
-        cx.namespace()
-            .filter(|_| self.namespaced)
-            .map(str::to_owned)
+        cx.namespace().filter(|_| self.namespaced).map(str::to_owned)
     }
 }
 
@@ -116,11 +96,7 @@ impl Gvk {
     /// Takes an `apiVersion` apart: `batch/v1` is a group and a version, `v1` the core group's.
     pub fn new(api_version: &str, kind: &str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
-        }
+        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
     }
 
     /// The `apiVersion` of this kind: `batch/v1`, or `v1` for the core group.
@@ -179,12 +155,8 @@ mod tests {
     #[test]
     fn an_object_is_named_as_kubectl_does() {
         let kind = Gvk::new("batch/v1", "Job");
-        let mut job = ObjectRef {
-            kind,
-            namespace: Some("a".to_owned()),
-            name: "b".to_owned(),
-            uid: None,
-        };
+        let mut job =
+            ObjectRef { kind, namespace: Some("a".to_owned()), name: "b".to_owned(), uid: None };
         assert_eq!(job.to_string(), "Job a/b");
         job.namespace = None;
         assert_eq!(job.to_string(), "Job b");

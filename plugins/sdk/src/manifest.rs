@@ -12,14 +12,8 @@ pub const HEADER: usize = MAGIC.len() + 4 + 32;
 ///
 /// `N` is [`HEADER`] and the manifest's length; anything else does not compile in a constant.
 pub const fn frame<const N: usize>(manifest: &[u8]) -> [u8; N] {
-    assert!(
-        N == HEADER + manifest.len(),
-        "the frame's size is not the header and the manifest"
-    );
-    assert!(
-        manifest.len() <= u32::MAX as usize,
-        "the manifest is too long for the frame"
-    );
+    assert!(N == HEADER + manifest.len(), "the frame's size is not the header and the manifest");
+    assert!(manifest.len() <= u32::MAX as usize, "the manifest is too long for the frame");
     let mut frame = [0; N];
     let (magic, rest) = frame.split_at_mut(MAGIC.len());
     magic.copy_from_slice(&MAGIC);

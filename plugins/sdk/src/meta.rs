@@ -199,10 +199,7 @@ mod tests {
 
     #[test]
     fn empty_metadata_is_not_written() {
-        assert_eq!(
-            serde_json::to_value(ObjectMeta::default()).unwrap(),
-            json!({})
-        );
+        assert_eq!(serde_json::to_value(ObjectMeta::default()).unwrap(), json!({}));
     }
 
     #[test]

@@ -80,15 +80,11 @@ impl Job {
     /// followed by another one.
     pub fn outcome(&self) -> Option<JobOutcome<'_>> {
         let holds = |condition: &&Condition| condition.is_true();
-        self.status
-            .conditions
-            .iter()
-            .filter(holds)
-            .find_map(|condition| match &*condition.r#type {
-                "Complete" => Some(JobOutcome::Complete),
-                "Failed" => Some(JobOutcome::Failed(condition)),
-                _ => None,
-            })
+        self.status.conditions.iter().filter(holds).find_map(|condition| match &*condition.r#type {
+            "Complete" => Some(JobOutcome::Complete),
+            "Failed" => Some(JobOutcome::Failed(condition)),
+            _ => None,
+        })
     }
 }
 
@@ -113,14 +109,9 @@ mod tests {
               "lastProbeTime": "2026-11-21T07:00:00Z" },
         ]);
         let failed = job(json!({ "conditions": conditions }));
-        let Some(JobOutcome::Failed(condition)) = failed.outcome() else {
-            panic!("not failed")
-        };
+        let Some(JobOutcome::Failed(condition)) = failed.outcome() else { panic!("not failed") };
         assert_eq!(condition.reason, "DeadlineExceeded");
         let conditions = json!([{ "type": "Complete", "status": "True" }]);
-        assert_eq!(
-            job(json!({ "conditions": conditions })).outcome(),
-            Some(JobOutcome::Complete)
-        );
+        assert_eq!(job(json!({ "conditions": conditions })).outcome(), Some(JobOutcome::Complete));
     }
 }

@@ -66,29 +66,18 @@ impl Failure {
     /// Try again, with growing delays. `reason` is one CamelCase word for events and metrics,
     /// `message` one sentence for a person.
     pub fn transient(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            permanent: false,
-            reason: reason.into(),
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { permanent: false, reason: reason.into(), message: message.into(), retry_after: None }
     }
 
     /// Trying again is of no use until something changes.
     pub fn permanent(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            permanent: true,
-            ..Self::transient(reason, message)
-        }
+        Self { permanent: true, ..Self::transient(reason, message) }
     }
 
     /// Asks again after this time instead of the host's own back-off.
     #[must_use]
     pub fn retry_after(self, time: Duration) -> Self {
-        Self {
-            retry_after: Some(time),
-            ..self
-        }
+        Self { retry_after: Some(time), ..self }
     }
 
     /// Whether trying again is of no use.
@@ -131,12 +120,7 @@ impl From<Error> for Failure {
             Error::Unavailable(time) => *time,
             _ => None,
         };
-        Self {
-            permanent,
-            reason: reason.to_owned(),
-            message: error.to_string(),
-            retry_after,
-        }
+        Self { permanent, reason: reason.to_owned(), message: error.to_string(), retry_after }
     }
 }
 
@@ -152,23 +136,10 @@ impl std::error::Error for Failure {}
 
 impl From<Failure> for types::Failure {
     fn from(failure: Failure) -> Self {
-        let Failure {
-            permanent,
-            reason,
-            message,
-            retry_after,
-        } = failure;
+        let Failure { permanent, reason, message, retry_after } = failure;
         let retry_after_ms = retry_after.map(millis);
-        let problem = types::Problem {
-            reason,
-            message,
-            retry_after_ms,
-        };
-        if permanent {
-            Self::Permanent(problem)
-        } else {
-            Self::Transient(problem)
-        }
+        let problem = types::Problem { reason, message, retry_after_ms };
+        if permanent { Self::Permanent(problem) } else { Self::Transient(problem) }
     }
 }
 
@@ -187,10 +158,7 @@ mod tests {
             types::Outcome::RequeueAfterMs(2000)
         );
         let forever = Outcome::RequeueAfter(Duration::MAX);
-        assert_eq!(
-            types::Outcome::from(forever),
-            types::Outcome::RequeueAfterMs(u64::MAX)
-        );
+        assert_eq!(types::Outcome::from(forever), types::Outcome::RequeueAfterMs(u64::MAX));
         assert_eq!(types::Outcome::from(Outcome::Done), types::Outcome::Done);
     }
 
@@ -222,9 +190,7 @@ mod tests {
     #[test]
     fn the_servers_retry_time_reaches_the_host() {
         let failure = Failure::from(Error::Unavailable(Some(Duration::from_secs(3))));
-        let types::Failure::Transient(problem) = failure.into() else {
-            panic!("not transient")
-        };
+        let types::Failure::Transient(problem) = failure.into() else { panic!("not transient") };
         assert_eq!(problem.reason, "Unavailable");
         assert_eq!(problem.retry_after_ms, Some(3000));
     }

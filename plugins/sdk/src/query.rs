@@ -88,21 +88,9 @@ impl<'cx, T> Query<'cx, T> {
 
     /// Hands out `apiVersion`, `kind` and `metadata` only.
     pub fn metadata_only(self) -> Query<'cx, ObjectHead> {
-        let Self {
-            cx,
-            raw,
-            target,
-            freshness,
-            ..
-        } = self;
+        let Self { cx, raw, target, freshness, .. } = self;
         raw.metadata_only();
-        Query {
-            cx,
-            raw,
-            target,
-            freshness,
-            object: PhantomData,
-        }
+        Query { cx, raw, target, freshness, object: PhantomData }
     }
 
     /// Asks for this freshness. [`Freshness::Live`] is one consistent list of the API server, the
@@ -128,10 +116,8 @@ impl<'cx, T> Query<'cx, T> {
     ///
     /// As [`count`](Self::count).
     pub fn run(self) -> Result<Objects<T>, Error> {
-        let cursor = self
-            .scoped()
-            .run(self.freshness.into())
-            .map_err(Error::about(&self.target))?;
+        let cursor =
+            self.scoped().run(self.freshness.into()).map_err(Error::about(&self.target))?;
         let Self { target, .. } = self;
         Ok(Objects {
             cursor: Some(cursor),
@@ -179,14 +165,8 @@ impl<T: DeserializeOwned> Objects<T> {
             let Ok(head) = json::decode::<ObjectHead>("", json) else {
                 return error;
             };
-            let ObjectMeta {
-                namespace, name, ..
-            } = head.metadata;
-            let target = ObjectRef {
-                namespace,
-                name,
-                ..self.target.clone()
-            };
+            let ObjectMeta { namespace, name, .. } = head.metadata;
+            let target = ObjectRef { namespace, name, ..self.target.clone() };
             json::decode::<T>(target, json).err().unwrap_or(error)
         })
     }

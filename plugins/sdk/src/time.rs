@@ -60,10 +60,7 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_of(seconds / DAY_SECS);
         let of_day = seconds % DAY_SECS;
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 
@@ -95,9 +92,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -119,9 +114,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     }
     let (ms, zone) = fraction(rest)?;
     let seconds = days * DAY_SECS + hour * 3600 + minute * 60 + second - offset(zone)?;
-    Some(Timestamp::from_unix_ms(
-        u64::try_from(seconds * 1000 + ms).ok()?,
-    ))
+    Some(Timestamp::from_unix_ms(u64::try_from(seconds * 1000 + ms).ok()?))
 }
 
 /// The milliseconds of `.123456`, and what follows.
@@ -135,11 +128,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     for (to, from) in ms.iter_mut().zip(digits) {
         *to = *from;
     }
-    if digits.is_empty() {
-        None
-    } else {
-        Some((number(&ms)?, rest))
-    }
+    if digits.is_empty() { None } else { Some((number(&ms)?, rest)) }
 }
 
 /// The seconds of `Z` or `+01:00`.
@@ -156,9 +145,7 @@ fn offset(zone: &[u8]) -> Option<i64> {
 
 fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |number, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| number * 10 + i64::from(digit - b'0'))
+        digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
     })
 }
 
@@ -179,11 +166,7 @@ fn civil_of(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
@@ -221,10 +204,7 @@ mod tests {
         let time: Timestamp = "1970-01-01T00:00:01.2345678Z".parse().unwrap();
         assert_eq!(time.unix_ms(), 1234);
         assert_eq!(time.to_string(), "1970-01-01T00:00:01Z");
-        assert_eq!(
-            "1970-01-01T00:00:01.5Z".parse(),
-            Ok(Timestamp::from_unix_ms(1500))
-        );
+        assert_eq!("1970-01-01T00:00:01.5Z".parse(), Ok(Timestamp::from_unix_ms(1500)));
     }
 
     #[test]
@@ -260,10 +240,7 @@ mod tests {
 
     #[test]
     fn sums_and_differences_stop_at_the_ends() {
-        let (early, late) = (
-            Timestamp::from_unix_ms(5),
-            Timestamp::from_unix_ms(u64::MAX),
-        );
+        let (early, late) = (Timestamp::from_unix_ms(5), Timestamp::from_unix_ms(u64::MAX));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(early + Duration::MAX, late);
         assert_eq!(late.to_string(), "584556019-04-03T14:25:51Z");

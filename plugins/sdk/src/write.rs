@@ -77,19 +77,13 @@ impl<T> Change<T> {
 
     /// [`apply`](Self::apply) only: takes over fields that other managers own.
     pub fn force(self) -> Self {
-        Self {
-            force: true,
-            ..self
-        }
+        Self { force: true, ..self }
     }
 
     /// Adds an owner reference to the object being reconciled, so that the garbage collector removes
     /// this one with it.
     pub fn owned(self) -> Self {
-        Self {
-            owned: true,
-            ..self
-        }
+        Self { owned: true, ..self }
     }
 
     /// Creates the object. What the body leaves out of `apiVersion`, `kind`, name and namespace is
@@ -153,11 +147,7 @@ impl<T> Change<T> {
         body: &str,
     ) -> Result<Stored<T>, Error> {
         let json = write(&self.raw(), body).map_err(Error::about(&self.target))?;
-        Ok(Stored {
-            target: self.target,
-            json,
-            object: PhantomData,
-        })
+        Ok(Stored { target: self.target, json, object: PhantomData })
     }
 
     fn raw(&self) -> writer::Change {

@@ -63,15 +63,16 @@ pub(super) fn versions_seen(log: &[Vec<Reconcile>]) -> usize {
 /// What is wrong with a Task's status.
 fn status(task: &DynamicObject, ends_well: bool) -> Option<Violation> {
     let name = task.name_any();
-    let field = |field: &str| task.data.pointer(&format!("/status/{field}")).cloned().unwrap_or_default();
+    let field =
+        |field: &str| task.data.pointer(&format!("/status/{field}")).cloned().unwrap_or_default();
     let mut wrong = Vec::new();
     if phase(task) != expected_phase(ends_well) {
         wrong.push("phase");
     }
-    if field("jobName") != Value::from(format!("{name}-job")) {
+    if field("jobName") != format!("{name}-job") {
         wrong.push("jobName");
     }
-    if field("observedGeneration") != Value::from(task.metadata.generation.unwrap_or_default()) {
+    if field("observedGeneration") != task.metadata.generation.unwrap_or_default() {
         wrong.push("observedGeneration");
     }
     wrong.extend(["startTime", "startedAt"].into_iter().filter(|name| !field(name).is_string()));
@@ -136,7 +137,12 @@ mod tests {
         }
     }
 
-    fn check(status: &Value, log: &[Reconcile], entries: &[Entry], settled: usize) -> Vec<Violation> {
+    fn check(
+        status: &Value,
+        log: &[Reconcile],
+        entries: &[Entry],
+        settled: usize,
+    ) -> Vec<Violation> {
         violations(&Evidence {
             tasks: &[task(status)],
             log: &[log.to_vec()],

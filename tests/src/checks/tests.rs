@@ -95,8 +95,15 @@ fn a_write_after_the_terminal_one_is_told() {
         let path = format!("/apis/kubetask.io/v1alpha1/namespaces/n/tasks/{name}/status");
         entry(&Method::PATCH, &path, json!({"status": {"phase": phase}}), code, None)
     };
-    let read = entry(&Method::GET, "/apis/kubetask.io/v1alpha1/namespaces/n/tasks/a", Value::Null, 200, None);
-    let check = |entries: &[Entry]| settled_writes(entries, "tasks", &["Completed", "Failed"]).len();
+    let read = entry(
+        &Method::GET,
+        "/apis/kubetask.io/v1alpha1/namespaces/n/tasks/a",
+        Value::Null,
+        200,
+        None,
+    );
+    let check =
+        |entries: &[Entry]| settled_writes(entries, "tasks", &["Completed", "Failed"]).len();
     let (running, done) = (status("a", "Running", 200), status("a", "Completed", 200));
     assert_eq!(check(&[running.clone(), done.clone(), read, status("b", "Running", 200)]), 0);
     assert_eq!(check(&[status("a", "Completed", 409), done.clone()]), 0);

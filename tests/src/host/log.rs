@@ -21,24 +21,23 @@ impl Line {
         value.is_object().then_some(Self(value))
     }
 
-    /// A field's text: at the top, under `fields` or in the span.
+    /// A field's text, or a number's: at the top, under `fields` or in the span.
     #[must_use]
-    pub fn text(&self, name: &str) -> Option<&str> {
-        [self.0.get(name), self.0.pointer(&format!("/fields/{name}")), self.0.pointer(&format!("/span/{name}"))]
-            .into_iter()
-            .flatten()
-            .find_map(Value::as_str)
+    pub fn text(&self, name: &str) -> Option<String> {
+        let places = [Some(&self.0), self.0.get("fields"), self.0.get("span")];
+        let value = places.into_iter().flatten().find_map(|place| place.get(name))?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 
     /// The message.
     #[must_use]
-    pub fn message(&self) -> &str {
+    pub fn message(&self) -> String {
         self.text("message").unwrap_or_default()
     }
 
     /// `ERROR`, `WARN`, …
     #[must_use]
-    pub fn level(&self) -> &str {
+    pub fn level(&self) -> String {
         self.text("level").unwrap_or_default()
     }
 
@@ -75,12 +74,12 @@ pub enum Step {
 
 impl Reconcile {
     fn of(line: &Line) -> Option<Self> {
-        let step = match line.message() {
+        let step = match line.message().as_str() {
             "reconcile started" => Step::Started,
             "reconcile finished" => Step::Finished,
             _ => return None,
         };
-        let text = |name: &str| line.text(name).unwrap_or_default().to_owned();
+        let text = |name: &str| line.text(name).unwrap_or_default();
         let key = format!("{}/{} {}", text("plugin"), text("controller"), text("key"));
         let (digest, id, outcome) = (text("digest"), text("reconcile_id"), text("outcome"));
         Some(Self { step, key, digest, id, outcome })
@@ -139,7 +138,7 @@ mod tests {
     fn fields_are_found_at_the_top_and_nested() {
         let flat = r#"{"level":"DEBUG","message":"reconcile started","plugin":"p","controller":"c",
             "key":"Task n/t","digest":"d","reconcile_id":"1"}"#;
-        let nested = r#"{"level":"DEBUG","fields":{"message":"reconcile started","reconcile_id":"1"},
+        let nested = r#"{"level":"DEBUG","fields":{"message":"reconcile started","reconcile_id":1},
             "span":{"plugin":"p","controller":"c","key":"Task n/t","digest":"d"}}"#;
         let expected = Reconcile {
             step: Step::Started,

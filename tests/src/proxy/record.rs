@@ -36,7 +36,8 @@ impl Entry {
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
         let owners = self.body.pointer("/metadata/ownerReferences")?.as_array()?;
-        let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+        let controls =
+            |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
         owners.iter().find(controls)?.get("uid")?.as_str()
     }
 }
@@ -83,7 +84,13 @@ impl Record {
 
     /// The writes to one object, its subresources included, after a mark.
     #[must_use]
-    pub fn writes_to(&self, resource: &str, namespace: &str, name: &str, mark: usize) -> Vec<Entry> {
+    pub fn writes_to(
+        &self,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        mark: usize,
+    ) -> Vec<Entry> {
         self.since(mark, |Entry { request, .. }| {
             request.is_write()
                 && request.resource == resource

@@ -52,9 +52,11 @@ impl ApiRequest {
             [resource, name] => (*resource, Some(*name), None),
             [resource, name, subresource, ..] => (*resource, Some(*name), Some(*subresource)),
         };
-        let watch = uri.query().unwrap_or_default().split('&').any(|part| {
-            part == "watch" || part == "watch=true" || part == "watch=1"
-        });
+        let watch = uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .any(|part| part == "watch" || part == "watch=true" || part == "watch=1");
         Self {
             verb: verb(method, name.is_some(), watch).to_owned(),
             group: group.to_owned(),
@@ -107,7 +109,8 @@ mod tests {
     fn check(method: &str, uri: &str, expected: &str) {
         let request = ApiRequest::parse(&method.parse().unwrap(), &uri.parse().unwrap());
         let part = |part: Option<String>| part.unwrap_or_else(|| "-".to_owned());
-        let ApiRequest { verb, group, version, resource, namespace, name, subresource, .. } = request;
+        let ApiRequest { verb, group, version, resource, namespace, name, subresource, .. } =
+            request;
         let (namespace, name, subresource) = (part(namespace), part(name), part(subresource));
         let text = format!("{verb} {group}/{version} {resource} {namespace} {name} {subresource}");
         assert_eq!(text, expected, "{method} {uri}");
@@ -121,7 +124,11 @@ mod tests {
         check("GET", "/apis/batch/v1/jobs?watch=1", "watch batch/v1 jobs - - -");
         check("GET", "/apis/batch/v1/jobs?watch=false", "list batch/v1 jobs - - -");
         check("POST", "/apis/batch/v1/namespaces/a/jobs?x=y", "create batch/v1 jobs a - -");
-        check("PATCH", "/apis/k.io/v1/namespaces/a/tasks/t/status", "patch k.io/v1 tasks a t status");
+        check(
+            "PATCH",
+            "/apis/k.io/v1/namespaces/a/tasks/t/status",
+            "patch k.io/v1 tasks a t status",
+        );
         check("DELETE", "/apis/k.io/v1/namespaces/a/tasks", "deletecollection k.io/v1 tasks a - -");
         check("PUT", "/apis/k.io/v1/things/t", "update k.io/v1 things - t -");
     }

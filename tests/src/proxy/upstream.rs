@@ -49,7 +49,10 @@ impl Upstream {
 
     /// Sends a request, over an idle connection if there is one. A request that an idle connection did
     /// not take is sent over the next; one that may have been sent never is sent again.
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Lease)> {
+    pub(super) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Lease)> {
         let mut request = self.addressed(request)?;
         loop {
             let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());

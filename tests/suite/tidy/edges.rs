@@ -32,11 +32,7 @@ const GUEST: &[&str] = &["joch-plugin", "joch-crds"];
 
 const RULES: &[Rule] = &[
     rule("joch-controller-manager", &["joch-runtime"], &[]),
-    rule(
-        "joch-runtime",
-        &["joch-controller", "joch-engine", "joch-artifact", "joch-core"],
-        &[],
-    ),
+    rule("joch-runtime", &["joch-controller", "joch-engine", "joch-artifact", "joch-core"], &[]),
     rule("joch-controller", &["joch-core"], WASM),
     rule("joch-engine", &["joch-bindings", "joch-core"], KUBE),
     rule("joch-artifact", &["joch-core"], KUBE),
@@ -90,7 +86,9 @@ fn found() -> Result<Vec<Found>> {
     let metadata = MetadataCommand::new()
         .manifest_path(paths::root().join("Cargo.toml"))
         // Other platforms' crates were never downloaded.
-        .other_options(["--offline", "--locked", "--filter-platform", &platform()?].map(str::to_owned))
+        .other_options(
+            ["--offline", "--locked", "--filter-platform", &platform()?].map(str::to_owned),
+        )
         .exec()?;
     let members = metadata.workspace_packages();
     let names: BTreeSet<&str> = members.iter().map(|package| package.name.as_str()).collect();
@@ -127,14 +125,16 @@ fn within(metadata: &Metadata, package: &PackageId) -> Result<BTreeSet<String>> 
     let resolve = metadata.resolve.as_ref().context("cargo metadata resolved nothing")?;
     let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
     let packages: BTreeMap<_, _> = metadata.packages.iter().map(|p| (&p.id, p)).collect();
-    let macros = |package: &Package| package.targets.iter().any(cargo_metadata::Target::is_proc_macro);
+    let macros =
+        |package: &Package| package.targets.iter().any(cargo_metadata::Target::is_proc_macro);
     let mut names = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut open = vec![package];
     while let Some(id) = open.pop() {
         let node = nodes.get(id).context("a package without node")?;
         for dependency in &node.deps {
-            let normal = dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+            let normal =
+                dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
             let other = packages.get(&dependency.pkg).context("a node without package")?;
             if normal && !macros(other) && seen.insert(&dependency.pkg) {
                 names.insert(other.name.to_string());
@@ -163,11 +163,17 @@ fn a_forbidden_edge_is_found() {
         folder: folder.to_owned(),
     };
     let table = [
-        (one("joch-core", &["joch-engine"], &[], &[], "host/core/"), "may not depend on joch-engine"),
+        (
+            one("joch-core", &["joch-engine"], &[], &[], "host/core/"),
+            "may not depend on joch-engine",
+        ),
         (one("joch-core", &[], &["tokio"], &[], "host/core/"), "may not contain tokio"),
         (one("joch-engine", &["joch-core"], &["kube-client"], &[], "host/engine/"), "kube-client"),
         (one("joch-controller", &[], &["wasmtime-wasi"], &[], "host/controller/"), "wasmtime-wasi"),
-        (one("new-plugin", &["joch-core"], &[], &[], "plugins/new/"), "may not depend on joch-core"),
+        (
+            one("new-plugin", &["joch-core"], &[], &[], "plugins/new/"),
+            "may not depend on joch-core",
+        ),
         (one("joch-engine", &[], &[], &["clap"], "host/engine/"), "clap"),
         (one("joch-new", &[], &[], &[], "host/new/"), "no rule"),
     ];
@@ -175,6 +181,7 @@ fn a_forbidden_edge_is_found() {
         let broken = broken(&[found], RULES);
         assert!(matches!(broken.as_slice(), [one] if one.contains(part)), "{part}: {broken:?}");
     }
-    let good = one("new-plugin", &["joch-plugin", "joch-crds"], &["serde"], &["serde"], "examples/n/");
+    let good =
+        one("new-plugin", &["joch-plugin", "joch-crds"], &["serde"], &["serde"], "examples/n/");
     assert_eq!(broken(&[good], RULES), Vec::<String>::new());
 }

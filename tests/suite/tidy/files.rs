@@ -31,7 +31,11 @@ fn too_long(files: &[Source]) -> Vec<String> {
 /// Rust files that do not begin by saying what they are for.
 fn without_header(files: &[Source]) -> Vec<String> {
     let headless = |file: &&Source| file.is_rust() && !file.text.starts_with("//! ");
-    files.iter().filter(headless).map(|file| format!("{:?} begins without //!", file.path)).collect()
+    files
+        .iter()
+        .filter(headless)
+        .map(|file| format!("{:?} begins without //!", file.path))
+        .collect()
 }
 
 /// Rust files that no module declares, so that the compiler never sees them.
@@ -50,8 +54,13 @@ fn forgotten(files: &[Source]) -> Vec<String> {
             }
         }
     }
-    let lost = |file: &&Source| file.is_rust() && !is_root(&file.path) && !declared.contains(&file.path);
-    files.iter().filter(lost).map(|file| format!("{:?} is declared by no module", file.path)).collect()
+    let lost =
+        |file: &&Source| file.is_rust() && !is_root(&file.path) && !declared.contains(&file.path);
+    files
+        .iter()
+        .filter(lost)
+        .map(|file| format!("{:?} is declared by no module", file.path))
+        .collect()
 }
 
 /// Whether a file is the root of a crate: cargo finds it by its name or its place.
@@ -96,7 +105,9 @@ fn files_are_short() -> Result<()> {
     let body = |lines| "line\n".repeat(lines);
     assert_eq!(too_long(&[sample("host/a.rs", &body(601)), sample("x/b.go", &body(600))]).len(), 1);
     let tests = format!("{}#[cfg(test)]\n{}", body(600), body(600));
-    assert!(too_long(&[sample("host/a.rs", &tests), sample("host/a/tests.rs", &body(900))]).is_empty());
+    assert!(
+        too_long(&[sample("host/a.rs", &tests), sample("host/a/tests.rs", &body(900))]).is_empty()
+    );
     assert_eq!(too_long(&[sample("tests/suite/a.rs", &body(601))]).len(), 1);
     hold(too_long)
 }
@@ -104,20 +115,30 @@ fn files_are_short() -> Result<()> {
 #[test]
 fn every_rust_file_says_what_it_is_for() -> Result<()> {
     assert_eq!(without_header(&[sample("a.rs", "use x;\n"), sample("b.rs", "//!\n")]).len(), 2);
-    assert!(without_header(&[sample("a.rs", "//! What.\n"), sample("b.go", "package b")]).is_empty());
+    assert!(
+        without_header(&[sample("a.rs", "//! What.\n"), sample("b.go", "package b")]).is_empty()
+    );
     hold(without_header)
 }
 
 #[test]
 fn every_rust_file_is_compiled() -> Result<()> {
     let files = |declaration: &str| {
-        vec![sample("c/src/lib.rs", declaration), sample("c/src/a.rs", ""), sample("c/tests/t.rs", "")]
+        vec![
+            sample("c/src/lib.rs", declaration),
+            sample("c/src/a.rs", ""),
+            sample("c/tests/t.rs", ""),
+        ]
     };
     assert_eq!(forgotten(&files("// mod a;")).len(), 1);
     for declaration in ["mod a;", "pub mod a;", "pub(crate) mod a;"] {
         assert!(forgotten(&files(declaration)).is_empty(), "{declaration}");
     }
-    let nested = [sample("c/src/lib.rs", "mod a;"), sample("c/src/a.rs", "mod b;"), sample("c/src/a/b.rs", "")];
+    let nested = [
+        sample("c/src/lib.rs", "mod a;"),
+        sample("c/src/a.rs", "mod b;"),
+        sample("c/src/a/b.rs", ""),
+    ];
     assert!(forgotten(&nested).is_empty());
     hold(forgotten)
 }
@@ -127,7 +148,10 @@ fn unsafe_code_in_the_host_is_explained() -> Result<()> {
     let check = |text: &str| unexplained_unsafe(&[sample("host/a.rs", text)]).len();
     assert_eq!(check("let x = unsafe { y };"), 1);
     assert_eq!(check("#[expect(unsafe_code)]\nlet x = unsafe { y };"), 1);
-    assert_eq!(check("#[expect(\n    unsafe_code,\n    reason = \"r\"\n)]\nlet x = unsafe { y };"), 0);
+    assert_eq!(
+        check("#[expect(\n    unsafe_code,\n    reason = \"r\"\n)]\nlet x = unsafe { y };"),
+        0
+    );
     assert_eq!(check("// unsafe { } is denied"), 0);
     hold(unexplained_unsafe)
 }

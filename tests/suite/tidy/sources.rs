@@ -27,7 +27,10 @@ impl Source {
     /// Whether the file holds nothing but tests.
     pub(super) fn is_test(&self) -> bool {
         let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        name == "tests" || name.ends_with("_test") || self.path.components().any(|c| c.as_os_str() == "tests") && !self.path.starts_with("tests")
+        name == "tests"
+            || name.ends_with("_test")
+            || self.path.components().any(|c| c.as_os_str() == "tests")
+                && !self.path.starts_with("tests")
     }
 }
 
@@ -54,7 +57,8 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<Source>) -> Result<()> {
         if path.is_dir() && !BUILT.contains(&name.as_ref()) && !name.starts_with('.') {
             walk(root, &path, found)?;
         } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "go") {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
             found.push(Source { path: path.strip_prefix(root)?.to_owned(), text });
         }
     }

@@ -122,7 +122,11 @@ async fn live(
 }
 
 /// Opens the watches of every kind that the controller reconciles or watches, and waits for them.
-async fn prepare(shared: &Shared, spec: &ControllerSpec, state: &Mutex<State>) -> HashMap<Gvk, View> {
+async fn prepare(
+    shared: &Shared,
+    spec: &ControllerSpec,
+    state: &Mutex<State>,
+) -> HashMap<Gvk, View> {
     let mut kinds: BTreeMap<&Gvk, WatchData> = BTreeMap::new();
     for watch in &spec.watch {
         let data = kinds.entry(&watch.kind).or_insert(watch.data);

@@ -76,7 +76,8 @@ impl Session {
             namespace: Some(namespace.to_owned()),
             name: name.to_owned(),
         };
-        let denied = |missing: String| StartError::Refused(self.denied(Verb::Create, &key, missing));
+        let denied =
+            |missing: String| StartError::Refused(self.denied(Verb::Create, &key, missing));
         let authority = self.version.authority.jobs.as_ref();
         let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
         job::check(&document, authority).map_err(|refusal| match refusal {
@@ -105,7 +106,12 @@ impl Session {
             let served = self.served(&key.kind).await?;
             self.spend()?;
             let api = api(&self.around.client, &served.resource, key.namespace.as_deref());
-            self.request("create", key, send(&api, key, &self.manager(), Write::Create(object))).await
+            self.request(
+                "create",
+                key,
+                send(&api, key, &self.manager(), Write::Create(Box::new(object))),
+            )
+            .await
         };
         match create.await {
             Ok(Some(object)) => {
@@ -113,7 +119,9 @@ impl Session {
                 let uid = Some(stored.uid.clone());
                 Ok(Started::Created(ObjectRef { key: key.clone(), uid }))
             }
-            Ok(None) => Err(StartError::Refused(KubeError::Other("the answer held no Job".to_owned()))),
+            Ok(None) => {
+                Err(StartError::Refused(KubeError::Other("the answer held no Job".to_owned())))
+            }
             Err(KubeError::AlreadyExists(_)) => match self.get_live(key).await {
                 Ok(held) => self.classify(key, &held),
                 Err(error) => Err(StartError::Refused(error)),
@@ -135,13 +143,14 @@ impl Session {
 
     /// Adds what only the host may say: namespace, owner, annotation.
     fn adorn(&self, document: &mut Value, namespace: &str) {
-        document["apiVersion"] = "batch/v1".into();
-        document["kind"] = "Job".into();
-        let metadata = &mut document["metadata"];
-        metadata["namespace"] = namespace.into();
-        metadata["ownerReferences"] = json!([self.owner()]);
-        metadata["annotations"][STARTED_BY] =
-            format!("{}/{}", self.version.plugin(), self.around.controller).into();
+        let by = format!("{}/{}", self.version.plugin(), self.around.controller);
+        let metadata = json!({
+            "namespace": namespace,
+            "ownerReferences": [self.owner()],
+            "annotations": {STARTED_BY: by},
+        });
+        let ours = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata});
+        json_patch::merge(document, &ours);
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) struct Notes {
 
 impl Notes {
     pub(crate) fn new(client: Client, metrics: Metrics) -> Self {
-        let reporter = Reporter { controller: "joch-controller-manager".to_owned(), instance: None };
+        let reporter =
+            Reporter { controller: "joch-controller-manager".to_owned(), instance: None };
         let recorder = Recorder::new(client, reporter);
         Self { recorder, slots: Arc::new(Semaphore::new(UNDER_WAY)), metrics }
     }
@@ -41,7 +42,8 @@ impl Notes {
         uid: &str,
         note: Note,
     ) -> Result<(), KubeError> {
-        let word = !note.reason.is_empty() && note.reason.chars().all(|c| c.is_ascii_alphanumeric());
+        let word =
+            !note.reason.is_empty() && note.reason.chars().all(|c| c.is_ascii_alphanumeric());
         if !word || note.reason.len() > REASON {
             let text = format!("event reason {:?} is not one CamelCase word", note.reason);
             return Err(KubeError::Invalid(text));

@@ -15,7 +15,11 @@ use crate::client::{self, api};
 use crate::hub::View;
 
 impl Session {
-    pub(super) async fn get(&self, what: &ObjectRef, freshness: Freshness) -> Result<Json, KubeError> {
+    pub(super) async fn get(
+        &self,
+        what: &ObjectRef,
+        freshness: Freshness,
+    ) -> Result<Json, KubeError> {
         self.allow(&KubeCall::on(Verb::Get, &what.key), &what.key)?;
         self.record(Read::Object(what.key.clone()));
         let view = self.around.views.get(&what.key.kind);
@@ -43,7 +47,11 @@ impl Session {
         self.learn(key, object)
     }
 
-    pub(super) async fn list(&self, query: &Query, freshness: Freshness) -> Result<Vec<Json>, KubeError> {
+    pub(super) async fn list(
+        &self,
+        query: &Query,
+        freshness: Freshness,
+    ) -> Result<Vec<Json>, KubeError> {
         if freshness == Freshness::Live {
             return self.list_live(query).await;
         }
@@ -58,13 +66,18 @@ impl Session {
 
     async fn list_live(&self, query: &Query) -> Result<Vec<Json>, KubeError> {
         let target = self.allow_list(query)?;
-        let owned = |owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
-            query.owned_by.as_ref().is_none_or(|uid| owners.iter().any(|owner| owner.uid == *uid))
-        };
+        let owned =
+            |owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
+                query
+                    .owned_by
+                    .as_ref()
+                    .is_none_or(|uid| owners.iter().any(|owner| owner.uid == *uid))
+            };
         let served = self.served(&query.kind).await?;
         self.spend()?;
         let api = api(&self.around.client, &served.resource, query.namespace.as_deref());
-        let found = self.request("list", &target, client::list(&api, query.labels.as_deref())).await?;
+        let found =
+            self.request("list", &target, client::list(&api, query.labels.as_deref())).await?;
         let mut objects = Vec::new();
         for object in found {
             let key = key_of(&query.kind, &object);
@@ -93,8 +106,11 @@ impl Session {
             namespace,
             all_namespaces: namespace.is_none(),
         };
-        let target =
-            ObjectKey { kind: query.kind.clone(), namespace: query.namespace.clone(), name: String::new() };
+        let target = ObjectKey {
+            kind: query.kind.clone(),
+            namespace: query.namespace.clone(),
+            name: String::new(),
+        };
         self.allow(&call, &target)?;
         self.record(Read::Kind(query.kind.clone(), query.namespace.clone()));
         Ok(target)
@@ -103,10 +119,12 @@ impl Session {
 
 fn select(view: &View, query: &Query) -> Result<Vec<Arc<Cached>>, KubeError> {
     let selector = query.labels.as_deref().unwrap_or_default();
-    let selector = Selector::parse(selector).map_err(|error| KubeError::Invalid(error.to_string()))?;
+    let selector =
+        Selector::parse(selector).map_err(|error| KubeError::Invalid(error.to_string()))?;
     let namespace = query.namespace.as_deref();
     Ok(view.select(query.owned_by.as_deref(), |key, object| {
-        (namespace.is_none() || key.namespace.as_deref() == namespace) && selector.matches(&object.labels)
+        (namespace.is_none() || key.namespace.as_deref() == namespace)
+            && selector.matches(&object.labels)
     }))
 }
 
@@ -122,7 +140,9 @@ fn project(json: &Json, query: &Query) -> Result<Json, KubeError> {
     let wanted = if query.metadata_only { [].iter() } else { query.fields.iter() };
     for pointer in always.chain(wanted.map(String::as_str)) {
         if !pointer.starts_with('/') {
-            return Err(KubeError::Invalid(format!("{pointer:?} is no JSON pointer: it has to start with /")));
+            return Err(KubeError::Invalid(format!(
+                "{pointer:?} is no JSON pointer: it has to start with /"
+            )));
         }
         if let Some(value) = whole.pointer(pointer) {
             put(&mut part, pointer, value);

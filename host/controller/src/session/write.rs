@@ -50,7 +50,8 @@ impl Session {
             Operation::Apply(_) | Operation::Merge(_) | Operation::JsonPatch(_) => Verb::Patch,
             Operation::Delete(_) => Verb::Delete,
         };
-        let call = KubeCall { subresource: change.subresource.as_deref(), ..KubeCall::on(verb, key) };
+        let call =
+            KubeCall { subresource: change.subresource.as_deref(), ..KubeCall::on(verb, key) };
         self.allow(&call, key)?;
         if *key == self.key && change.subresource.as_deref() == Some("status") {
             let text = "the primary's status is written by status.report only";
@@ -75,7 +76,11 @@ impl Session {
         let Some(object) = answer else { return Ok(Arc::from("")) };
         let stored = self.learn(key, object)?;
         if let Some(document) = document {
-            lock(&self.around.applied).remember(key.clone(), document, stored.resource_version.clone());
+            lock(&self.around.applied).remember(
+                key.clone(),
+                document,
+                stored.resource_version.clone(),
+            );
         }
         Ok(stored.json.clone())
     }
@@ -90,7 +95,7 @@ impl Session {
                 let mut document = self.document(key, text, *owned)?;
                 set_version(&mut document, None);
                 let object: DynamicObject = serde_json::from_value(document).map_err(invalid)?;
-                Ok((Write::Create(object), None))
+                Ok((Write::Create(Box::new(object)), None))
             }
             Operation::Apply(text) => {
                 let mut document = self.document(key, text, *owned)?;
@@ -107,17 +112,21 @@ impl Session {
                 set_uid(&mut document, target.uid.as_deref());
                 set_version(&mut document, if_version.as_deref());
                 if *owned {
-                    return Err(KubeError::Invalid("owned() goes with create and apply only".to_owned()));
+                    return Err(KubeError::Invalid(
+                        "owned() goes with create and apply only".to_owned(),
+                    ));
                 }
                 Ok((patch(Patch::Merge(document)), None))
             }
             Operation::JsonPatch(text) => {
                 let mut operations: Vec<Value> = serde_json::from_str(text).map_err(invalid)?;
-                let test = |path: &str, value: &str| json!({"op": "test", "path": path, "value": value});
+                let test =
+                    |path: &str, value: &str| json!({"op": "test", "path": path, "value": value});
                 let uid = target.uid.iter().map(|uid| test("/metadata/uid", uid));
                 let version = if_version.iter().map(|v| test("/metadata/resourceVersion", v));
                 operations.splice(0..0, uid.chain(version));
-                let operations = serde_json::from_value(Value::Array(operations)).map_err(invalid)?;
+                let operations =
+                    serde_json::from_value(Value::Array(operations)).map_err(invalid)?;
                 Ok((patch(Patch::Json::<Value>(operations)), None))
             }
             Operation::Delete(propagation) => {
@@ -126,7 +135,8 @@ impl Session {
                     "Foreground" => PropagationPolicy::Foreground,
                     "Orphan" => PropagationPolicy::Orphan,
                     other => {
-                        let text = format!("propagation {other:?} (Background, Foreground or Orphan)");
+                        let text =
+                            format!("propagation {other:?} (Background, Foreground or Orphan)");
                         return Err(KubeError::Invalid(text));
                     }
                 };
@@ -216,7 +226,6 @@ fn not_an_object(text: &str) -> KubeError {
     KubeError::Invalid(format!("a JSON object is expected, not {start:?}"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn invalid(error: serde_json::Error) -> KubeError {
     KubeError::Invalid(error.to_string())
 }
@@ -227,7 +236,8 @@ mod tests {
 
     #[test]
     fn an_apply_is_in_force_only_with_the_same_document_on_the_same_version() {
-        let key = ObjectKey { kind: "v1/ConfigMap".parse().unwrap(), namespace: None, name: "m".into() };
+        let key =
+            ObjectKey { kind: "v1/ConfigMap".parse().unwrap(), namespace: None, name: "m".into() };
         let mut applied = Applied::default();
         applied.remember(key.clone(), 1, "7".into());
         assert!(applied.is_in_force(&key, 1, "7"));

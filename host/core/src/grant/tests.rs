@@ -87,7 +87,8 @@ fn missing_names_each_required_verb_and_kind_that_is_not_covered() {
     let read_only = [rule(&[Verb::Get], "v1/ConfigMap", Namespaces::All)];
     assert_eq!(missing(&wanted, &read_only), ["create on v1/ConfigMap"]);
     assert_eq!(missing(&wanted, &wanted), Vec::<String>::new());
-    let narrow = [rule(&[Verb::Get, Verb::Create], "v1/ConfigMap", Namespaces::Listed(vec!["a".into()]))];
+    let narrow =
+        [rule(&[Verb::Get, Verb::Create], "v1/ConfigMap", Namespaces::Listed(vec!["a".into()]))];
     assert_eq!(missing(&wanted, &narrow).len(), 2);
 }
 
@@ -104,7 +105,11 @@ fn dangerous_rules_are_recognised() {
         (Verb::Patch, "kubetask.io/v1alpha1/Task", false),
     ];
     for (verb, kind, dangerous) in table {
-        assert_eq!(is_dangerous(&rule(&[verb], kind, Namespaces::Same)), dangerous, "{verb:?} {kind}");
+        assert_eq!(
+            is_dangerous(&rule(&[verb], kind, Namespaces::Same)),
+            dangerous,
+            "{verb:?} {kind}"
+        );
     }
     assert!(is_forbidden(&rule(&[Verb::Patch], "joch.dev/v1alpha1/Plugin", Namespaces::Cluster)));
 }

@@ -8,9 +8,9 @@ pub(super) enum Shape {
     /// Anything: plain data without authority.
     Any,
     /// An object with these fields and no others.
-    Fields(&'static [(&'static str, Shape)]),
+    Fields(&'static [(&'static str, Self)]),
     /// A list of such objects.
-    List(&'static Shape),
+    List(&'static Self),
     /// Exactly one of these texts or booleans.
     OneOf(&'static [&'static str]),
 }
@@ -21,7 +21,10 @@ use Shape::{Any, Fields, List, OneOf};
 pub(super) static JOB: Shape = Fields(&[
     ("apiVersion", OneOf(&["batch/v1"])),
     ("kind", OneOf(&["Job"])),
-    ("metadata", Fields(&[("name", Any), ("namespace", Any), ("labels", Any), ("annotations", Any)])),
+    (
+        "metadata",
+        Fields(&[("name", Any), ("namespace", Any), ("labels", Any), ("annotations", Any)]),
+    ),
     (
         "spec",
         Fields(&[
@@ -77,7 +80,8 @@ const POD_SECURITY: Shape = Fields(&[
     ("supplementalGroups", Any),
 ]);
 
-const SECCOMP: Shape = Fields(&[("type", OneOf(&["RuntimeDefault", "Localhost"])), ("localhostProfile", Any)]);
+const SECCOMP: Shape =
+    Fields(&[("type", OneOf(&["RuntimeDefault", "Localhost"])), ("localhostProfile", Any)]);
 
 const CONTAINER: Shape = Fields(&[
     ("args", Any),
@@ -134,7 +138,9 @@ pub(super) fn walk(value: &Value, shape: &Shape, path: &str) -> Result<(), Strin
                 let path = format!("{path}.{name}");
                 match allowed.iter().find(|(allowed, _)| allowed == name) {
                     Some((_, shape)) => walk(value, shape, &path)?,
-                    None => return Err(format!("{path} is not a field that a plugin's Job may have")),
+                    None => {
+                        return Err(format!("{path} is not a field that a plugin's Job may have"));
+                    }
                 }
             }
             Ok(())

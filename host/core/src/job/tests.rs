@@ -49,7 +49,11 @@ fn fields_outside_the_list_are_refused_by_their_path() {
         (pod, "hostPID", json!(true)),
         ("/spec/template/spec/volumes/0", "hostPath", json!({"path": "/"})),
         ("/spec/template/spec/containers/0", "securityContext", json!({"privileged": true})),
-        ("/spec/template/spec/containers/0", "securityContext", json!({"capabilities": {"add": ["ALL"]}})),
+        (
+            "/spec/template/spec/containers/0",
+            "securityContext",
+            json!({"capabilities": {"add": ["ALL"]}}),
+        ),
         ("/spec/template/spec/containers/0", "ports", json!([{"hostPort": 80}])),
         ("/metadata", "ownerReferences", json!([])),
     ];
@@ -65,7 +69,9 @@ fn bounds_hold_as_requested_and_as_granted() {
     let wide = || grant(Profile::Baseline);
     assert!(decide(&job(), narrow.clone(), wide()).unwrap_err().contains("not requested"));
     assert!(decide(&job(), wide(), narrow).unwrap_err().contains("not granted"));
-    let image = refusal(|job| job["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil.io/x"));
+    let image = refusal(|job| {
+        job["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil.io/x")
+    });
     assert!(image.contains("evil.io/x"), "{image}");
 }
 
@@ -73,7 +79,11 @@ fn bounds_hold_as_requested_and_as_granted() {
 fn secrets_need_a_grant_wherever_they_are_used() {
     let container = "/spec/template/spec/containers/0";
     let uses: [(&str, &str, Value); 3] = [
-        (container, "env", json!([{"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}])),
+        (
+            container,
+            "env",
+            json!([{"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]),
+        ),
         (container, "envFrom", json!([{"secretRef": {"name": "s"}}])),
         ("/spec/template/spec/volumes/0", "secret", json!({"secretName": "s"})),
     ];
@@ -99,8 +109,12 @@ fn the_restricted_profile_is_the_default_and_names_what_is_missing() {
 #[test]
 fn a_job_is_finished_by_its_conditions_only() {
     assert!(!is_finished(&json!({"status": {"failed": 1}})));
-    assert!(!is_finished(&json!({"status": {"conditions": [{"type": "FailureTarget", "status": "True"}]}})));
-    assert!(is_finished(&json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})));
+    assert!(!is_finished(
+        &json!({"status": {"conditions": [{"type": "FailureTarget", "status": "True"}]}})
+    ));
+    assert!(is_finished(
+        &json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})
+    ));
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn sc_2_an_identical_report_is_not_written() {
 #[test]
 fn sc_3_a_change_moves_updated_at_and_sends_only_what_differs() {
     let status = written(Value::Null, 1, T0, json!({"phase": "Pending", "jobName": "j"}));
-    let Plan::Write { patch, .. } = report(status, 1, T1, json!({"phase": "Waiting", "jobName": "j"}))
+    let Plan::Write { patch, .. } =
+        report(status, 1, T1, json!({"phase": "Waiting", "jobName": "j"}))
     else {
         panic!("expected a write")
     };
@@ -78,7 +79,8 @@ fn sc_6_a_report_that_omits_the_times_keeps_them() {
 #[test]
 fn sc_9_an_older_generation_is_not_claimed_to_be_newer_and_never_decreases() {
     let (fields, dropped) = (fields(), BTreeSet::new());
-    let circumstances = Circumstances { fields: &fields, generation: 3, now: T0, dropped: &dropped };
+    let circumstances =
+        Circumstances { fields: &fields, generation: 3, now: T0, dropped: &dropped };
     let object = json!({"status": {"observedGeneration": 2}});
     for (given, observed) in [(None, 3), (Some(2), 2), (Some(1), 2), (Some(9), 3)] {
         let Plan::Write { expected, .. } =
@@ -146,7 +148,8 @@ fn sc_18_names_of_one_time_are_kept_equal() {
 #[test]
 fn malformed_reports_are_refused() {
     let (fields, dropped) = (fields(), BTreeSet::new());
-    let circumstances = Circumstances { fields: &fields, generation: 1, now: T0, dropped: &dropped };
+    let circumstances =
+        Circumstances { fields: &fields, generation: 1, now: T0, dropped: &dropped };
     let error = |report: Value| plan(&json!({}), &report, None, circumstances).unwrap_err();
     assert_eq!(error(json!([])), ReportError::NoObject);
     assert_eq!(error(json!({"conditions": [{"type": "Ready"}]})), ReportError::Condition(0));

@@ -25,10 +25,7 @@ fn directory(path: &str, map: &str) -> String {
 
 fn pair(of_agent: &[String], of_task: &[String]) -> (Task, Agent) {
     let agent = agent(&format!("defaultContexts: [{}]", of_agent.join(", ")));
-    (
-        task(&format!("{{contexts: [{}]}}", of_task.join(", "))),
-        agent,
-    )
+    (task(&format!("{{contexts: [{}]}}", of_task.join(", "))), agent)
 }
 
 fn resolve(of_agent: &[String], of_task: &[String], maps: &ConfigMaps) -> Resolved {
@@ -43,11 +40,7 @@ fn refuse(of_agent: &[String], of_task: &[String], maps: &ConfigMaps) -> Unresol
 
 /// Path, key and content of every file.
 fn files(resolved: &Resolved) -> Vec<(&str, &str, &str)> {
-    resolved
-        .files
-        .iter()
-        .map(|f| (&*f.path, &*f.key, &*f.content))
-        .collect()
+    resolved.files.iter().map(|f| (&*f.path, &*f.key, &*f.content)).collect()
 }
 
 #[test]
@@ -57,11 +50,7 @@ fn kt_20_the_agents_contexts_come_first_and_none_is_overridden() {
         &[inline("/c", "task c"), inline("/a", "task a")],
         &none(),
     );
-    let paths: Vec<_> = resolved
-        .files
-        .iter()
-        .map(|file| file.path.as_str())
-        .collect();
+    let paths: Vec<_> = resolved.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths, ["/b", "/a", "/c"]);
     let both = &resolved.files[1].content;
     assert!(both.find("agent a") < both.find("task a"));
@@ -71,10 +60,7 @@ fn kt_20_the_agents_contexts_come_first_and_none_is_overridden() {
 fn kt_21_a_key_is_the_path_with_dashes() {
     for (path, key) in [
         ("/workspace/task.md", "workspace-task.md"),
-        (
-            "/home/agent/.config/settings.json",
-            "home-agent-.config-settings.json",
-        ),
+        ("/home/agent/.config/settings.json", "home-agent-.config-settings.json"),
         ("workspace/task.md", "workspace-task.md"),
         ("", ""),
         ("/with blank/ünï.md", "with_blank-_n_.md"),
@@ -117,20 +103,13 @@ fn kt_22_the_config_map_has_the_labels_of_the_job() {
     let (task, agent) = pair(&[], &[inline("/a", "x")]);
     let launch = launch(&task, &agent, &none());
     let files = launch.files.unwrap();
-    assert_eq!(
-        files["metadata"]["labels"],
-        launch.job["metadata"]["labels"]
-    );
+    assert_eq!(files["metadata"]["labels"], launch.job["metadata"]["labels"]);
     assert_eq!(kubetask::job::context_name(&task), "t-context");
 }
 
 #[test]
 fn kt_25_several_contexts_of_one_path_become_one_file() {
-    let resolved = resolve(
-        &[inline("/a", "default part")],
-        &[inline("/a", "task part")],
-        &none(),
-    );
+    let resolved = resolve(&[inline("/a", "default part")], &[inline("/a", "task part")], &none());
     let text = "<context index=\"0\">\ndefault part\n</context>\n\n<context index=\"1\">\ntask part\n</context>";
     assert_eq!(files(&resolved), [("/a", "a", text)]);
 }
@@ -145,17 +124,8 @@ fn kt_26_one_context_is_verbatim() {
 fn kt_27_the_value_of_a_key_is_copied() {
     let (of_agent, of_task) = ([from_key("/a", false)], [inline("/b", "x")]);
     let (task, agent) = pair(&of_agent, &of_task);
-    assert_eq!(
-        contexts::config_maps(&task, &agent)
-            .into_iter()
-            .collect::<Vec<_>>(),
-        ["m"]
-    );
-    let resolved = resolve(
-        &of_agent,
-        &of_task,
-        &config_maps("{m: {k: value, other: x}}"),
-    );
+    assert_eq!(contexts::config_maps(&task, &agent).into_iter().collect::<Vec<_>>(), ["m"]);
+    let resolved = resolve(&of_agent, &of_task, &config_maps("{m: {k: value, other: x}}"));
     assert_eq!(files(&resolved), [("/a", "a", "value"), ("/b", "b", "x")]);
 }
 
@@ -207,25 +177,14 @@ fn kt_31_the_tasks_directory_takes_the_place_of_the_agents() {
         &[directory("/cfg", "tasks")],
         &none(),
     );
-    let from: Vec<_> = resolved
-        .directories
-        .iter()
-        .map(|d| d.config_map.as_str())
-        .collect();
+    let from: Vec<_> = resolved.directories.iter().map(|d| d.config_map.as_str()).collect();
     assert_eq!(from, ["tasks", "docs"]);
 }
 
 #[test]
 fn kt_31_two_directories_at_one_path_are_a_conflict() {
-    let unresolved = refuse(
-        &[],
-        &[directory("/cfg", "a"), directory("/cfg", "b")],
-        &none(),
-    );
-    assert_eq!(
-        unresolved,
-        Unresolved::Invalid("mount path conflict: /cfg".to_owned())
-    );
+    let unresolved = refuse(&[], &[directory("/cfg", "a"), directory("/cfg", "b")], &none());
+    assert_eq!(unresolved, Unresolved::Invalid("mount path conflict: /cfg".to_owned()));
 }
 
 #[test]
@@ -271,10 +230,7 @@ fn kt_34_what_means_nothing_is_ignored_and_named() {
 fn kt_34_a_long_list_of_what_was_ignored_is_cut() {
     let (task, agent) = pair(&[], &vec!["{type: File}".to_owned(); 1000]);
     let text = summary(&launch(&task, &agent, &none()).status);
-    assert!(
-        text.ends_with("contexts[9]: it has no file; and 990 more"),
-        "{text}"
-    );
+    assert!(text.ends_with("contexts[9]: it has no file; and 990 more"), "{text}");
 }
 
 #[test]
@@ -282,8 +238,5 @@ fn kt_35_of_two_sources_the_inline_one_wins() {
     let both = "{type: File, file: {filePath: /f, source: {inline: x, configMapKeyRef: {name: m, key: k}}}}";
     let (task, agent) = pair(&[], &[both.to_owned()]);
     assert!(contexts::config_maps(&task, &agent).is_empty());
-    assert_eq!(
-        files(&resolve(&[], &[both.to_owned()], &none())),
-        [("/f", "f", "x")]
-    );
+    assert_eq!(files(&resolve(&[], &[both.to_owned()], &none())), [("/f", "f", "x")]);
 }

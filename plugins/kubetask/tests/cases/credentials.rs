@@ -28,10 +28,7 @@ fn kt_41_a_file_from_a_secret_counted_by_its_place_in_the_list() {
          {name: ssh, secretRef: {name: ssh-keys, key: id_rsa}, mountPath: /home/agent/.ssh/id_rsa, fileMode: 256}");
     let items = json!([{"key": "id_rsa", "path": "secret-file", "mode": 256}]);
     let secret = json!({"secretName": "ssh-keys", "defaultMode": 256, "items": items});
-    assert_eq!(
-        pod["volumes"],
-        json!([{"name": "credential-1", "secret": secret}])
-    );
+    assert_eq!(pod["volumes"], json!([{"name": "credential-1", "secret": secret}]));
     let mount = json!({"name": "credential-1", "mountPath": "/home/agent/.ssh/id_rsa", "subPath": "secret-file"});
     assert_eq!(pod["containers"][0]["volumeMounts"], json!([mount]));
 }

@@ -20,9 +20,7 @@ pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
 /// A Task `t` in namespace `ns` with this spec.
 pub(crate) fn task(spec: &str) -> Task {
     let mut task: Task = yaml(&format!("spec: {spec}"));
-    task.metadata = yaml(&format!(
-        "{{name: t, namespace: ns, uid: {UID}, generation: 1}}"
-    ));
+    task.metadata = yaml(&format!("{{name: t, namespace: ns, uid: {UID}, generation: 1}}"));
     task
 }
 
@@ -30,9 +28,7 @@ pub(crate) fn task(spec: &str) -> Task {
 pub(crate) fn running_task(generation: i64, observed: i64) -> Task {
     let mut task = task("{contexts: []}");
     task.metadata.generation = Some(generation);
-    task.status = Some(yaml(&format!(
-        "{{phase: Running, observedGeneration: {observed}}}"
-    )));
+    task.status = Some(yaml(&format!("{{phase: Running, observedGeneration: {observed}}}")));
     task
 }
 

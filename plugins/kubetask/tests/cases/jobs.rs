@@ -48,19 +48,13 @@ fn kt_04_one_container_named_agent_under_the_agents_account() {
 
 #[test]
 fn kt_05_without_image_the_built_in_one() {
-    assert_eq!(
-        container("")["image"],
-        "quay.io/zhaoxue/kubetask-agent-gemini:latest"
-    );
+    assert_eq!(container("")["image"], "quay.io/zhaoxue/kubetask-agent-gemini:latest");
     assert_eq!(container("agentImage: \"\"")["image"], DEFAULT_AGENT_IMAGE);
 }
 
 #[test]
 fn kt_06_the_agents_image_verbatim() {
-    assert_eq!(
-        container("agentImage: custom-agent:v1.0.0")["image"],
-        "custom-agent:v1.0.0"
-    );
+    assert_eq!(container("agentImage: custom-agent:v1.0.0")["image"], "custom-agent:v1.0.0");
 }
 
 #[test]
@@ -70,25 +64,9 @@ fn kt_07_env_is_name_and_namespace_then_credentials_in_order() {
          {name: a, secretRef: {name: s, key: k}, env: A}]",
     )["env"]
         .take();
-    let names: Vec<_> = env
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| e["name"].as_str())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            Some("TASK_NAME"),
-            Some("TASK_NAMESPACE"),
-            Some("B"),
-            Some("A")
-        ]
-    );
-    assert_eq!(
-        (&env[0]["value"], &env[1]["value"]),
-        (&json!("t"), &json!("ns"))
-    );
+    let names: Vec<_> = env.as_array().unwrap().iter().map(|e| e["name"].as_str()).collect();
+    assert_eq!(names, [Some("TASK_NAME"), Some("TASK_NAMESPACE"), Some("B"), Some("A")]);
+    assert_eq!((&env[0]["value"], &env[1]["value"]), (&json!("t"), &json!("ns")));
 }
 
 #[test]
@@ -107,12 +85,7 @@ fn kt_09_without_command_the_images_own() {
 #[test]
 fn kt_10_a_failed_pod_is_not_followed_by_another_one() {
     let spec = job("")["spec"].take();
-    let mut keys: Vec<_> = spec
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let mut keys: Vec<_> = spec.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["backoffLimit", "template"]);
     assert_eq!(spec["backoffLimit"], 0);
@@ -146,11 +119,7 @@ fn kt_16_scheduling_is_copied() {
 
 #[test]
 fn kt_16_absent_scheduling_stays_unset() {
-    for spec in [
-        "",
-        "scheduling: {}",
-        "scheduling: {nodeSelector: {}, tolerations: []}",
-    ] {
+    for spec in ["", "scheduling: {}", "scheduling: {nodeSelector: {}, tolerations: []}"] {
         let pod = job(spec)["spec"]["template"]["spec"].take();
         for field in ["nodeSelector", "tolerations", "affinity"] {
             assert_eq!(pod.get(field), None, "{spec}");
@@ -160,15 +129,8 @@ fn kt_16_absent_scheduling_stays_unset() {
 
 #[test]
 fn kt_24_without_contexts_there_is_no_config_map_and_no_volume() {
-    for contexts in [
-        "[]",
-        "[{type: File, file: {filePath: /a, source: {inline: ''}}}]",
-    ] {
-        let launch = launch(
-            &task(&format!("{{contexts: {contexts}}}")),
-            &agent(""),
-            &none(),
-        );
+    for contexts in ["[]", "[{type: File, file: {filePath: /a, source: {inline: ''}}}]"] {
+        let launch = launch(&task(&format!("{{contexts: {contexts}}}")), &agent(""), &none());
         assert_eq!(launch.files, None);
         let pod = &launch.job["spec"]["template"]["spec"];
         assert_eq!(pod.get("volumes"), None);
@@ -189,8 +151,5 @@ fn kt_37_credentials_then_files_then_directories() {
     );
     let launch = launch(&task, &agent, &none());
     assert_json_snapshot!("kt_37_pod", launch.job["spec"]["template"]["spec"]);
-    assert_eq!(
-        summary(&launch.status),
-        "Running; Ready=True/JobStarted: Job t-job is started"
-    );
+    assert_eq!(summary(&launch.status), "Running; Ready=True/JobStarted: Job t-job is started");
 }

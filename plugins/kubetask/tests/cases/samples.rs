@@ -24,10 +24,7 @@ fn the_full_task_runs_with_the_full_agent() {
         "{org-configs: {guidelines.md: Be kind.}, workflow-guides: {standard-pr-workflow.md: Test first.}}",
     );
     let launch = launch(&task, &agent, &maps);
-    assert_json_snapshot!(
-        "sample_task",
-        json!({"files": launch.files, "job": launch.job})
-    );
+    assert_json_snapshot!("sample_task", json!({"files": launch.files, "job": launch.job}));
 }
 
 #[test]
@@ -43,28 +40,15 @@ fn every_task_of_the_demo_runs_with_its_agent() {
             task.metadata.name
         })
         .collect();
-    assert_eq!(
-        names,
-        ["update-dependencies", "write-changelog", "triage-issues"]
-    );
+    assert_eq!(names, ["update-dependencies", "write-changelog", "triage-issues"]);
 }
 
 #[test]
 fn every_sample_fits_its_type() {
     let cron: CronTask = yaml(&sample("crontask.yaml"));
-    assert_eq!(
-        cron.spec.task_template.metadata.unwrap().labels["app"],
-        "daily-report"
-    );
+    assert_eq!(cron.spec.task_template.metadata.unwrap().labels["app"], "daily-report");
     let config: KubeTaskConfig = yaml(&sample("kubetaskconfig.yaml"));
-    assert_eq!(
-        config
-            .spec
-            .task_lifecycle
-            .unwrap()
-            .ttl_seconds_after_finished,
-        604_800
-    );
+    assert_eq!(config.spec.task_lifecycle.unwrap().ttl_seconds_after_finished, 604_800);
     let complex: Task = yaml(&sample("complex-task.yaml"));
     assert_eq!(complex.spec.contexts.len(), 3);
     let kinds: Vec<_> = serde_norway::Deserializer::from_str(&sample("simple-task.yaml"))

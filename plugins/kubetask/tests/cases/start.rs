@@ -26,10 +26,7 @@ fn kt_11_a_missing_agent_is_waited_for_visibly() {
 #[test]
 fn kt_12_without_agent_ref_the_agent_is_named_default() {
     assert_eq!(plan::agent_name(&simple_task()), "default");
-    assert_eq!(
-        plan::agent_name(&task("{contexts: [], agentRef: ''}")),
-        "default"
-    );
+    assert_eq!(plan::agent_name(&task("{contexts: [], agentRef: ''}")), "default");
     let status = refusal(&simple_task(), None, &none());
     assert!(summary(&status).contains("Agent \"default\" not found in namespace \"ns\""));
 }
@@ -52,10 +49,7 @@ fn kt_17_a_foreign_job_is_not_adopted() {
 
     let taken = StartError::NameTaken(Box::new(job_ref()));
     let (status, outcome) = plan::not_started(&simple_task(), &taken).unwrap();
-    assert_eq!(
-        (summary(&status).as_str(), outcome),
-        (expected, Outcome::Done)
-    );
+    assert_eq!((summary(&status).as_str(), outcome), (expected, Outcome::Done));
 }
 
 #[test]
@@ -102,11 +96,7 @@ fn a_path_that_is_no_file_and_too_much_text_fail_the_task() {
     let expected = "Failed; Ready=False/ContextError: / is not the path of a file";
     assert_eq!(summary(&status), expected);
 
-    let status = refusal(
-        &inline("/a", &"x".repeat(1024 * 1024)),
-        Some(&agent("")),
-        &none(),
-    );
+    let status = refusal(&inline("/a", &"x".repeat(1024 * 1024)), Some(&agent("")), &none());
     assert!(summary(&status).starts_with("Failed; Ready=False/ContextError: the files have"));
 }
 
@@ -127,17 +117,9 @@ fn a_start_that_may_work_later_is_visible_and_tried_again() {
         missing_grant: "jobs.service-accounts: runner".to_owned(),
     };
     for (error, reason, seconds) in [
-        (
-            StartError::NameTerminating(Box::new(job_ref())),
-            "JobNameTaken",
-            2,
-        ),
+        (StartError::NameTerminating(Box::new(job_ref())), "JobNameTaken", 2),
         (StartError::OverBudget(5), "TooManyJobs", 15),
-        (
-            StartError::Refused(Error::Denied(Box::new(denial))),
-            "JobDenied",
-            300,
-        ),
+        (StartError::Refused(Error::Denied(Box::new(denial))), "JobDenied", 300),
     ] {
         let (status, outcome) = plan::not_started(&simple_task(), &error).unwrap();
         assert_eq!(status.conditions[0].reason, reason);
@@ -149,19 +131,11 @@ fn a_start_that_may_work_later_is_visible_and_tried_again() {
 #[test]
 fn a_start_that_the_cluster_could_not_answer_is_a_failure_of_the_call() {
     for error in [Error::Fenced, Error::Stale, Error::Unavailable(None)] {
-        assert_eq!(
-            plan::not_started(&simple_task(), &StartError::Refused(error)),
-            None
-        );
+        assert_eq!(plan::not_started(&simple_task(), &StartError::Refused(error)), None);
     }
 }
 
 fn job_ref() -> ObjectRef {
     let kind = Gvk::new("batch/v1", "Job");
-    ObjectRef {
-        kind,
-        namespace: Some("ns".to_owned()),
-        name: "t-job".to_owned(),
-        uid: None,
-    }
+    ObjectRef { kind, namespace: Some("ns".to_owned()), name: "t-job".to_owned(), uid: None }
 }

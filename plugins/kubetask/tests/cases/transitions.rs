@@ -68,10 +68,7 @@ fn kt_64_a_job_that_was_deleted_fails_the_task_and_is_not_started_again() {
     let expected = "Failed; Failed=True/JobMissing: Job t-job was deleted before it ended";
     assert_eq!(summary(&reported(&running_task(1, 1), None)), expected);
     let foreign = job_of("another-uid", "{}");
-    assert_eq!(
-        summary(&reported(&running_task(1, 1), Some(&foreign))),
-        expected
-    );
+    assert_eq!(summary(&reported(&running_task(1, 1), Some(&foreign))), expected);
 }
 
 #[test]
@@ -81,10 +78,7 @@ fn kt_65_a_job_that_ends_by_its_condition_only_is_noticed() {
     let failed = "{conditions: [{type: Failed, status: 'True', reason: DeadlineExceeded}]}";
     let expected = "Failed; Failed=True/DeadlineExceeded: Job t-job failed";
     assert_eq!(after(&running_task(1, 1), failed), expected);
-    for not_yet in [
-        "{type: FailureTarget, status: 'True'}",
-        "{type: Complete, status: 'False'}",
-    ] {
+    for not_yet in ["{type: FailureTarget, status: 'True'}", "{type: Complete, status: 'False'}"] {
         let status = format!("{{active: 1, conditions: [{not_yet}]}}");
         assert!(after(&running_task(1, 1), &status).starts_with("Running"));
     }
