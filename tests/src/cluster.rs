@@ -1,4 +1,4 @@
-//! A real control plane for tests: etcd, API server and controllers, without a node.
+//! A real cluster for tests: etcd, API server and controllers, with a node where pods have to run.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +29,18 @@ impl Cluster {
     /// # Errors
     /// If devcluster is not built or does not come up; with what it wrote.
     pub async fn start() -> Result<Self> {
+        Self::up(&[]).await
+    }
+
+    /// Starts a control plane and the machine's one node; about six seconds, as root.
+    ///
+    /// # Errors
+    /// If devcluster or the node's programs are not built, or do not come up; with what it wrote.
+    pub async fn start_with_node() -> Result<Self> {
+        Self::up(&["--node"]).await
+    }
+
+    async fn up(flags: &[&str]) -> Result<Self> {
         let hint = "run `make -C devcluster`";
         let program = paths::find(&["bin/devcluster", "devcluster"], "dist/bin/devcluster", hint)?;
         // Made by devcluster, which then also removes it, whoever asks it to.
@@ -39,6 +51,7 @@ impl Cluster {
         let output = tokio::process::Command::new(&this.program)
             .args(["up", "--parent", &parent, "--dir"])
             .arg(&this.folder)
+            .args(flags)
             .stdin(Stdio::null())
             .output()
             .await

@@ -12,6 +12,8 @@ use crate::paths;
 
 /// The variable that asks for the suite.
 pub const VARIABLE: &str = "JOCH_SUITE";
+/// The variable that asks for the stories on a node.
+pub const NODE: &str = "JOCH_NODE";
 
 /// One control plane for all tests of the process. Its clients belong to one runtime, so the tests do.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
@@ -19,10 +21,8 @@ static RUNTIME: std::sync::OnceLock<std::io::Result<Runtime>> = std::sync::OnceL
 /// Held shared by ordinary tests, alone by those that need the machine for themselves.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
-/// Whether the suite was asked for.
-#[must_use]
-pub fn wanted() -> bool {
-    std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty() && value != "0")
+fn wanted(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Runs `test` on the shared control plane, which has our CRDs; or says loudly that it was skipped.
@@ -59,6 +59,19 @@ pub fn on_bare_cluster(name: &str, test: impl AsyncFnOnce(&Cluster) -> Result<()
     })
 }
 
+/// Runs a story on a cluster of its own with a real node and our CRDs, one story at a time.
+///
+/// # Errors
+/// The story's, or that of starting the cluster.
+pub fn on_node(name: &str, story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
+    run_if(NODE, name, async || {
+        let _alone = MACHINE.write().await;
+        let cluster = Cluster::start_with_node().await?;
+        cluster.apply(&paths::root().join("crds"), None).await?;
+        story(&cluster).await
+    })
+}
+
 async fn shared_cluster() -> Result<&'static Cluster> {
     let start = async || {
         let cluster = Cluster::start().await?;
@@ -77,8 +90,12 @@ pub fn say(line: &str) -> Result<()> {
 }
 
 fn run(name: &str, test: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
-    if !wanted() {
-        return say(&format!("SKIPPED {name}: set {VARIABLE}=1 (or `make test`)"));
+    run_if(VARIABLE, name, test)
+}
+
+fn run_if(variable: &str, name: &str, test: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    if !wanted(variable) {
+        return say(&format!("SKIPPED {name}: set {variable}=1 (or `make test`)"));
     }
     let runtime = RUNTIME.get_or_init(Runtime::new).as_ref().ok().context("no runtime")?;
     runtime.block_on(test())

@@ -29,7 +29,7 @@ impl Controller for Greeter {
     fn reconcile(&self, cx: &Context, Greeting { spec }: Greeting) -> Result<Outcome, Failure> {
         let config_map = format!("{}-greeting", cx.name());
         let data = json!({ "data": { "text": greet(&spec) } });
-        cx.change(ConfigMap::KIND, &config_map).owned().apply(&data)?;
+        cx.change(ConfigMap::KIND, &config_map).owned().force().apply(&data)?;
 
         let ready = Condition::new("Ready", true, "Greeted", "the ConfigMap has the greeting");
         cx.report_status(&json!({

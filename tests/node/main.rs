@@ -1,0 +1,3 @@
+//! Stories on a real node: kubelet, containerd, pods, logs. They run when `JOCH_NODE=1` says so.
+
+mod task;
