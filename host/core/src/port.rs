@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::object::{Gvk, ObjectKey, ObjectRef};
+use crate::object::{Gvk, ObjectRef};
 use crate::outcome::{Failure, Outcome};
 
 /// A JSON document. Shared, because the cache, the session and the guest's copy all hold it.
@@ -243,10 +243,4 @@ pub trait Invoke: Send + Sync {
 #[must_use]
 pub fn field_manager(plugin: &str, controller: &str) -> String {
     format!("joch/{plugin}/{controller}")
-}
-
-/// A reference to whatever bears the key's name.
-#[must_use]
-pub fn by_name(key: ObjectKey) -> ObjectRef {
-    ObjectRef { key, uid: None }
 }

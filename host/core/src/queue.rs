@@ -134,20 +134,6 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         }
     }
 
-    /// Drops whatever is known of a key that waits; one that is handed out is forgotten when it is back.
-    pub fn forget(&mut self, key: &K) {
-        match self.states.get(key) {
-            Some(State::Running { .. }) | None => {}
-            Some(State::Delayed { at, .. }) => {
-                self.delayed.remove(&(*at, key.clone()));
-                self.states.remove(key);
-            }
-            Some(_) => {
-                self.states.remove(key);
-            }
-        }
-    }
-
     /// When the next delayed key is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {

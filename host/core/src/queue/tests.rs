@@ -86,18 +86,3 @@ fn neither_lane_starves_the_other() {
     let backlog = taken.iter().filter(|key| **key < 100).count();
     assert_eq!(backlog, 10);
 }
-
-#[test]
-fn a_forgotten_key_gets_no_turn() {
-    let (mut queue, now) = (Queue::default(), Instant::now());
-    queue.wake("ready", Lane::Fresh, now);
-    queue.wake("delayed", Lane::Fresh, now);
-    assert_eq!(queue.take(now), Some("ready"));
-    assert_eq!(queue.take(now), Some("delayed"));
-    queue.finish("delayed", Next::At(ms(now, 5)), now);
-    queue.finish("ready", Next::OnChange, now);
-    queue.wake("ready", Lane::Fresh, now);
-    queue.forget(&"ready");
-    queue.forget(&"delayed");
-    assert_eq!((queue.take(ms(now, 99)), queue.depth(), queue.running()), (None, 0, 0));
-}
