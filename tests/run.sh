@@ -14,6 +14,7 @@ step() { # step NAME COMMAND…
   else
     summary+=("FAILED  $name ($((SECONDS - began)) s): $*")
     failed=1
+    return 1
   fi
 }
 skip() { summary+=("SKIPPED $1: $2"); printf '\n==> SKIPPED %s: %s\n' "$1" "$2"; }
@@ -22,7 +23,7 @@ finish() {
   printf '  %s\n' "${summary[@]}"
   exit "$failed"
 }
-must() { step "$@"; [ "$failed" = 0 ] || finish; }
+must() { step "$@" || finish; }
 
 scope=(--release --workspace)
 must build make --no-print-directory build CARGO_SCOPE="--workspace --all-targets"

@@ -15,9 +15,8 @@ use crate::paths;
 pub fn component(name: &str) -> Result<Vec<u8>> {
     let file = format!("{}.wasm", name.replace('-', "_"));
     let built = format!("target/wasm32-wasip2/guest/{file}");
-    let hint = format!("run `cargo build -p {name} --target wasm32-wasip2 --profile guest`");
-    let path =
-        paths::find(&[&format!("plugins/{name}.wasm"), &format!("plugins/{file}")], &built, &hint)?;
+    let places = [format!("plugins/{name}.wasm"), format!("examples/{name}.wasm")];
+    let path = paths::find(&places.each_ref().map(String::as_str), &built, "run `make plugins`")?;
     std::fs::read(&path).with_context(|| format!("cannot read {path:?}"))
 }
 

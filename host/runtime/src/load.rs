@@ -19,7 +19,7 @@ use crate::board::FileView;
 pub(crate) enum Refused {
     #[error("it is a framework adapter: those are run by joch-worker, not by this host")]
     Adapter,
-    #[error("it was built for track {0:?} of the interfaces; this host serves {}", TRACKS.join(", "))]
+    #[error("it was built for track {0:?} of the interfaces; this host serves {tracks}", tracks = TRACKS.join(", "))]
     Track(String),
     #[error(transparent)]
     Grants(#[from] GrantError),
