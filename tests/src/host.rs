@@ -152,6 +152,14 @@ impl Host {
         admin::plugins(&self.admin).await
     }
 
+    /// One page of the admin server: its code and its text.
+    ///
+    /// # Errors
+    /// If nothing answers.
+    pub async fn page(&self, path: &str) -> Result<(u16, String)> {
+        admin::get(&self.admin, path).await
+    }
+
     /// Waits until `/debug/plugins` tells what is wanted.
     ///
     /// # Errors

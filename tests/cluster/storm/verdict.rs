@@ -134,6 +134,7 @@ mod tests {
             body,
             code: Some(200),
             reason: None,
+            answered: None,
         }
     }
 

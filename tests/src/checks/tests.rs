@@ -29,6 +29,7 @@ fn entry(method: &Method, path: &str, body: Value, code: u16, reason: Option<&st
         body,
         code: Some(code),
         reason: reason.map(str::to_owned),
+        answered: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Entry {
     pub code: Option<u16>,
     /// The `reason` of a `Status` that was answered, such as `AlreadyExists`.
     pub reason: Option<String>,
+    /// When it was answered; none while that is awaited.
+    pub answered: Option<SystemTime>,
 }
 
 impl Entry {
@@ -113,6 +115,7 @@ impl Record {
             request: request.clone(),
             body: body.unwrap_or_default(),
             code: None,
+            answered: None,
             reason: None,
         });
         number
@@ -126,6 +129,7 @@ impl Record {
         };
         if let Some(entry) = self.lock().get_mut(number) {
             entry.code = Some(code);
+            entry.answered = Some(SystemTime::now());
             entry.reason = status.get("reason").and_then(Value::as_str).map(str::to_owned);
         }
     }
