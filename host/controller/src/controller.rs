@@ -1,11 +1,13 @@
 //! One controller at work: changes wake keys, keys get turns, a turn calls the guest.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures::FutureExt as _;
 use joch_core::backoff;
 use joch_core::dependency::Dependencies;
 use joch_core::manifest::{ControllerSpec, WakeBy};
@@ -16,7 +18,7 @@ use joch_core::queue::{Lane, Next, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{Instrument as _, debug, error, info_span, warn};
 
 use crate::cached::Cached;
 use crate::hub::Listener;
@@ -136,9 +138,21 @@ impl Controller {
         (key, if free { inner.queue.next_due() } else { None })
     }
 
+    /// One turn of a key. Whatever happens, the key comes back to the queue: a bug of the host's may cost
+    /// a turn, never an object.
     async fn turn(self: Arc<Self>, key: ObjectKey) {
-        let primary = self.around.views.get(&key.kind).and_then(|view| view.get(&key));
-        let next = match primary {
+        let turn = AssertUnwindSafe(self.take_turn(&key)).catch_unwind().await;
+        let next = turn.unwrap_or_else(|_| {
+            error!(%key, "the host's own code panicked in a turn; the object is tried again");
+            let now = Instant::now();
+            Next::Retry { at: Some(now + backoff::LONGEST), hold: now + backoff::FIRST }
+        });
+        lock(&self.inner).queue.finish(key, next, Instant::now());
+        self.wake.notify_one();
+    }
+
+    async fn take_turn(self: &Arc<Self>, key: &ObjectKey) -> Next {
+        match self.around.views.get(&key.kind).and_then(|view| view.get(key)) {
             Some(primary) if !primary.deleting => {
                 let turn = self.turns.fetch_add(1, Ordering::Relaxed);
                 let version = self.version.load_full();
@@ -146,17 +160,15 @@ impl Controller {
                     "reconcile", plugin = version.plugin(), controller = %self.spec.name, key = %key,
                     reconcile_id = turn, digest = version.digest.short(),
                 );
-                self.reconcile(version, &key, primary).instrument(span).await
+                self.reconcile(version, key, primary).instrument(span).await
             }
             // One that is being deleted belongs to the garbage collector.
             Some(_) => Next::OnChange,
             None => {
-                self.forget(&key);
+                self.forget(key);
                 Next::OnChange
             }
-        };
-        lock(&self.inner).queue.finish(key, next, Instant::now());
-        self.wake.notify_one();
+        }
     }
 
     async fn reconcile(
