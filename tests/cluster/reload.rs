@@ -30,6 +30,13 @@ fn a_replaced_file_is_swapped_a_broken_one_is_not_and_a_deleted_one_unloads() ->
         create(&tasks, &task("meanwhile")).await?;
         until_phase(&tasks, "meanwhile", "Running").await?;
 
+        stage.plugins.install("kubetask.wasm", &second)?;
+        host.shows(
+            "the version that ran on is no longer refused when it is put back",
+            |overview| overview.file("kubetask.wasm").is_some_and(|file| file.refused.is_none()),
+        )
+        .await?;
+
         let third = new_version(&first, 3);
         stage.plugins.install("kubetask.wasm", &third)?;
         host.runs("kubetask", &third).await?;

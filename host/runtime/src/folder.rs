@@ -104,7 +104,11 @@ impl Folder<'_> {
         let path = &entry.path;
         let (found, config) = match (&entry.plugin, &entry.config) {
             (Ok(found), Ok(config)) => (found, config),
-            (Err(error), _) | (_, Err(error)) => return self.refuse(path, None, error.to_string()),
+            (Err(error), _) | (_, Err(error)) => {
+                // The version tried before may be put back, and is no longer refused then.
+                self.tried.remove(path);
+                return self.refuse(path, None, error.to_string());
+            }
         };
         let name = &found.manifest.plugin.name;
         if let Some(holder) = claims.get(name).filter(|holder| *holder != path) {
