@@ -74,19 +74,7 @@ func TestUpTwiceKeepsTheClusterAndRepairsABrokenOne(t *testing.T) {
 func TestDownCleansUpAfterAnUpThatWasKilledAtAnyPoint(t *testing.T) {
 	for _, delay := range []time.Duration{30, 120, 300, 600, 1200, 2500} {
 		c := newCluster(t)
-		up := c.command("up")
-		if err := up.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(delay * time.Millisecond) // the point at which it dies, not a wait for anything
-		if err := up.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = up.Wait()
-		c.run("down")
-		if left := c.processes(); len(left) > 0 {
-			t.Errorf("killed after %d ms: processes left: %q", delay, left)
-		}
+		c.upKilledAfter(delay*time.Millisecond, "up")
 		if _, err := os.Stat(filepath.Join(c.dir, "state.json")); err == nil {
 			t.Errorf("killed after %d ms: the record is still there", delay)
 		}

@@ -94,6 +94,24 @@ func (c *cluster) eventually(what string, check func() bool) {
 	c.t.Fatalf("never: %s", what)
 }
 
+// upKilledAfter kills up that long after its start, takes the cluster down, and looks for what is left.
+func (c *cluster) upKilledAfter(delay time.Duration, args ...string) {
+	c.t.Helper()
+	up := c.command(args...)
+	if err := up.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	time.Sleep(delay) // the point at which it dies, not a wait for anything
+	if err := up.Process.Kill(); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = up.Wait()
+	c.run("down")
+	if left := c.processes(); len(left) > 0 {
+		c.t.Errorf("killed after %s: processes left: %q", delay, left)
+	}
+}
+
 // processes are the pids of all processes whose command line names the cluster's folder.
 func (c *cluster) processes() []string {
 	c.t.Helper()

@@ -134,19 +134,7 @@ func TestDownCleansTheMachineAfterAnUpThatWasKilledAtAnyPoint(t *testing.T) {
 	for _, delay := range []time.Duration{100, 300, 800, 2000, 4000} {
 		c := newNode(t)
 		before := machine(t)
-		up := c.command("up", "--node")
-		if err := up.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(delay * time.Millisecond) // the point at which it dies, not a wait for anything
-		if err := up.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = up.Wait()
-		c.run("down")
-		if left := c.processes(); len(left) > 0 {
-			t.Errorf("killed after %d ms: processes left: %q", delay, left)
-		}
+		c.upKilledAfter(delay*time.Millisecond, "up", "--node")
 		if after := machine(t); after != before {
 			t.Errorf("killed after %d ms: the machine was\n%s\nand is\n%s", delay, before, after)
 		}

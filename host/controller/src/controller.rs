@@ -18,7 +18,7 @@ use joch_core::queue::{Lane, Next, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, debug, error, info_span, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::cached::Cached;
 use crate::hub::Listener;
@@ -138,15 +138,8 @@ impl Controller {
         (key, if free { inner.queue.next_due() } else { None })
     }
 
-    /// One turn of a key. Whatever happens, the key comes back to the queue: a bug of the host's may cost
-    /// a turn, never an object.
     async fn turn(self: Arc<Self>, key: ObjectKey) {
-        let turn = AssertUnwindSafe(self.take_turn(&key)).catch_unwind().await;
-        let next = turn.unwrap_or_else(|_| {
-            error!(%key, "the host's own code panicked in a turn; the object is tried again");
-            let now = Instant::now();
-            Next::Retry { at: Some(now + backoff::LONGEST), hold: now + backoff::FIRST }
-        });
+        let next = self.take_turn(&key).await;
         lock(&self.inner).queue.finish(key, next, Instant::now());
         self.wake.notify_one();
     }
@@ -197,7 +190,9 @@ impl Controller {
         };
         debug!("reconcile started");
         let began = Instant::now();
-        let report = version.code.reconcile(call).await;
+        // A bug of the host's own may cost a turn, never an object: the key has to come back.
+        let report = AssertUnwindSafe(version.code.reconcile(call)).catch_unwind().await;
+        let report = report.unwrap_or_else(|_| Report::of_host_failure("a panic in the call"));
         session.settle().await;
         lock(&self.inner).dependencies.replace(key, session.reads());
         self.account(&version, &report, began.elapsed());

@@ -229,6 +229,15 @@ pub struct Report {
     pub memory: u64,
 }
 
+impl Report {
+    /// A call that the host could not make, or not finish; nothing is charged to the guest.
+    #[must_use]
+    pub fn of_host_failure(reason: &str) -> Self {
+        let result = Err(Failure::Host(reason.to_owned()));
+        Self { result, cpu: Duration::ZERO, memory: 0 }
+    }
+}
+
 /// A version of a plugin that can be called.
 #[async_trait]
 pub trait Invoke: Send + Sync {

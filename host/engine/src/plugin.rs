@@ -1,7 +1,6 @@
 //! One loaded version of a plugin, and how it is called.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use joch_bindings::v0_1::ControllerPre;
@@ -82,8 +81,7 @@ impl Plugin {
     async fn run(&self, session: Arc<dyn Session>, request: Option<Request>) -> Report {
         let limits = &self.spec.limits;
         let Some(_place) = self.engine.place().await else {
-            let result = Err(Failure::Host("the engine is shutting down".to_owned()));
-            return Report { result, cpu: Duration::ZERO, memory: 0 };
+            return Report::of_host_failure("the engine is shutting down");
         };
         let clock = Arc::new(CpuClock::new());
         let mut store = store::new(self.engine.wasm(), limits, &self.config, session, &clock);
