@@ -13,7 +13,7 @@ use joch_core::dependency::Dependencies;
 use joch_core::manifest::{ControllerSpec, WakeBy};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::outcome::{Failure, Outcome};
-use joch_core::port::{Call, Note, Report};
+use joch_core::port::{Call, Note, Purpose, Report};
 use joch_core::queue::{Lane, Next, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -181,6 +181,7 @@ impl Controller {
             Box::new(record),
         ));
         let call = Call {
+            purpose: Purpose::Reconcile,
             controller: self.spec.name.to_string(),
             target: ObjectRef { key: key.clone(), uid: Some(primary.uid.clone()) },
             object: primary.json.clone(),
@@ -191,7 +192,7 @@ impl Controller {
         debug!("reconcile started");
         let began = Instant::now();
         // A bug of the host's own may cost a turn, never an object: the key has to come back.
-        let report = AssertUnwindSafe(version.code.reconcile(call)).catch_unwind().await;
+        let report = AssertUnwindSafe(version.code.call(call)).catch_unwind().await;
         let report = report.unwrap_or_else(|_| Report::of_host_failure("a panic in the call"));
         session.settle().await;
         lock(&self.inner).dependencies.replace(key, session.reads());

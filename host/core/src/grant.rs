@@ -153,6 +153,39 @@ pub enum Profile {
     Baseline,
 }
 
+/// Outgoing HTTP: `[[grant.http]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRule {
+    /// Hosts: `api.example.com`, `*.example.com`, or with a port other than the scheme's own
+    /// `localhost:8080`. https, unless the pattern begins with `http://`.
+    pub hosts: Vec<String>,
+    /// Methods in capital letters.
+    pub methods: Vec<String>,
+    /// Whether the plugin is refused without it.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+/// Use of Secrets: `[[grant.secrets]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRule {
+    /// Names; a trailing `*` matches any ending.
+    pub names: Vec<String>,
+    /// Where.
+    pub namespaces: Namespaces,
+    /// The hosts, as in `[[grant.http]]`, whose requests may carry a value.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Whether the plugin may see the value itself.
+    #[serde(default)]
+    pub reveal: bool,
+    /// Whether the plugin is refused without it.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
 /// A call to the API that a plugin wants to make.
 #[derive(Debug, Clone, Copy)]
 pub struct KubeCall<'a> {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::grant::{self, JobGrant, KubeRule, Verb};
+use crate::grant::{self, HttpRule, JobGrant, KubeRule, SecretRule, Verb};
 use crate::manifest::{Manifest, Version1};
 
 /// A grants file.
@@ -42,6 +42,10 @@ pub struct Entry {
     pub kube: Vec<KubeRule>,
     /// Starting Jobs within these bounds.
     pub jobs: Option<JobGrant>,
+    /// Outgoing HTTP.
+    pub http: Vec<HttpRule>,
+    /// Use of Secrets.
+    pub secrets: Vec<SecretRule>,
 }
 
 /// A whole set of grants.
@@ -64,8 +68,21 @@ pub struct Authority {
     pub granted: Vec<KubeRule>,
     /// Starting Jobs: each bound as requested and as granted.
     pub jobs: Option<JobAuthority>,
+    /// Outgoing HTTP.
+    pub http: Both<HttpRule>,
+    /// Use of Secrets.
+    pub secrets: Both<SecretRule>,
     /// Optional requests that were not granted, for people.
     pub missing_optional: Vec<String>,
+}
+
+/// Rules of both sides; a call has to be covered by one of each.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Both<T> {
+    /// As the manifest asks.
+    pub requested: Vec<T>,
+    /// As the operator grants.
+    pub granted: Vec<T>,
 }
 
 /// Bounds for Jobs; a Job has to keep both.
@@ -146,11 +163,25 @@ impl GrantsFile {
         let optional: Vec<KubeRule> =
             requested.iter().map(|rule| KubeRule { required: true, ..rule.clone() }).collect();
         let missing_optional = grant::missing(&optional, &granted);
-        Ok(Authority { requested, granted, jobs, missing_optional })
+        let http = Both {
+            requested: manifest.grant.http.clone(),
+            granted: entry.with_requested(&entry.http, &manifest.grant.http),
+        };
+        let secrets = Both {
+            requested: manifest.grant.secrets.clone(),
+            granted: entry.with_requested(&entry.secrets, &manifest.grant.secrets),
+        };
+        Ok(Authority { requested, granted, jobs, http, secrets, missing_optional })
     }
 }
 
 impl Entry {
+    /// What is granted one by one, and with `allow = "requested"` what is asked for.
+    fn with_requested<T: Clone>(&self, own: &[T], requested: &[T]) -> Vec<T> {
+        let whole = if self.allow == Allow::Requested { requested } else { &[] };
+        own.iter().chain(whole).cloned().collect()
+    }
+
     fn rules(&self, requested: &[KubeRule]) -> Vec<KubeRule> {
         let mut granted = self.kube.clone();
         for rule in requested {

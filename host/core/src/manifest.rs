@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::grant::{JobGrant, KubeRule};
+use std::collections::BTreeMap;
+
+use crate::grant::{HttpRule, JobGrant, KubeRule, SecretRule};
 use crate::name::PluginName;
 use crate::object::Gvk;
 use crate::quantity::{Bytes, Time};
@@ -27,6 +29,37 @@ pub struct Manifest {
     /// The bounds it asks to run in.
     #[serde(default)]
     pub limits: Limits,
+    /// The metrics of its own that it may write.
+    #[serde(default, rename = "metric")]
+    pub metrics: Vec<MetricSpec>,
+}
+
+/// `[[metric]]`: a metric of the plugin's own. Every label lists its values, so that no metric grows with
+/// the number of objects.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricSpec {
+    /// Its name, in `snake_case`; shown as `joch_guest_<name>` with the label `plugin`.
+    pub name: String,
+    /// What it does with numbers.
+    pub kind: MetricKind,
+    /// One sentence.
+    pub help: String,
+    /// Each label with the values that it may take.
+    #[serde(default)]
+    pub labels: BTreeMap<String, Vec<String>>,
+}
+
+/// What a metric does with numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricKind {
+    /// Adds them up.
+    Counter,
+    /// Keeps the last.
+    Gauge,
+    /// Counts them by size.
+    Histogram,
 }
 
 /// The number 1 and no other.
@@ -82,6 +115,9 @@ pub struct ControllerSpec {
     /// The other kinds whose changes matter to it.
     #[serde(default)]
     pub watch: Vec<WatchSpec>,
+    /// The finalizer that the host keeps on the primaries, so that `finalize` is called before they go.
+    #[serde(default)]
+    pub finalizer: Option<String>,
     /// How the kind's status spells its phases and times.
     #[serde(default)]
     pub status: StatusFields,
@@ -175,6 +211,10 @@ pub struct Requests {
     pub kube: Vec<KubeRule>,
     /// Starting Jobs.
     pub jobs: Option<JobGrant>,
+    /// Outgoing HTTP.
+    pub http: Vec<HttpRule>,
+    /// Use of Secrets.
+    pub secrets: Vec<SecretRule>,
 }
 
 /// `[limits]`: per plugin; each has a safe default.
@@ -193,6 +233,12 @@ pub struct Limits {
     pub api_per_reconcile: u32,
     /// Log lines in one reconcile.
     pub log_lines: u32,
+    /// Calls to the API server per second, over all calls of the plugin.
+    pub api_per_second: u32,
+    /// Events in one reconcile.
+    pub events: u32,
+    /// Outgoing HTTP requests in one reconcile.
+    pub http_requests: u32,
 }
 
 impl Default for Limits {
@@ -204,6 +250,9 @@ impl Default for Limits {
             concurrency: 8,
             api_per_reconcile: 50,
             log_lines: 100,
+            api_per_second: 200,
+            events: 10,
+            http_requests: 20,
         }
     }
 }

@@ -178,6 +178,53 @@ pub struct Note {
     pub message: String,
 }
 
+/// One value of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecretRef {
+    /// None: the primary's namespace.
+    pub namespace: Option<String>,
+    /// The Secret's name.
+    pub name: String,
+    /// The key within it.
+    pub key: String,
+}
+
+/// What a Secret's value is wanted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretUse {
+    /// A placeholder is to be made: the authority and the Secret's existence are checked.
+    Placeholder,
+    /// It goes into a request to this host (as in `[[grant.http]]`).
+    Send {
+        /// Scheme, host and port.
+        origin: String,
+    },
+    /// The guest wants to see it.
+    Reveal,
+}
+
+/// An outgoing HTTP request, as far as the authority is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCall {
+    /// In capital letters.
+    pub method: String,
+    /// `scheme://host` or `scheme://host:port`.
+    pub origin: String,
+}
+
+/// A number for one of the plugin's own metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// The metric's name in the manifest.
+    pub metric: String,
+    /// What to do with the number.
+    pub kind: crate::manifest::MetricKind,
+    /// The number.
+    pub value: f64,
+    /// Each label with its value.
+    pub labels: Vec<(String, String)>,
+}
+
 /// What one reconcile may ask of the cluster. Every method checks the plugin's authority and bounds
 /// before anything is sent, and records what was read.
 #[async_trait]
@@ -200,10 +247,28 @@ pub trait Session: Send + Sync {
     async fn start_job(&self, job: String) -> Result<Started, StartError>;
     /// Publishes an Event about the primary.
     async fn publish(&self, note: Note) -> Result<(), KubeError>;
+    /// Reads a value of a Secret for a use that the authority allows. The bytes are handed to the guest
+    /// for [`SecretUse::Reveal`] only.
+    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError>;
+    /// Whether an outgoing request may be made; counts it.
+    async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError>;
+    /// Writes a metric of the plugin's own.
+    async fn measure(&self, measurement: Measurement) -> Result<(), KubeError>;
+}
+
+/// What a guest is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Bring the world closer to what the object asks for.
+    Reconcile,
+    /// Clean up: the object is being deleted.
+    Finalize,
 }
 
 /// One call of a guest.
 pub struct Call {
+    /// What for.
+    pub purpose: Purpose,
     /// The controller meant, by its name in the manifest.
     pub controller: String,
     /// The object being reconciled, with its uid.
@@ -245,7 +310,7 @@ pub trait Invoke: Send + Sync {
     ///
     /// Returns at the latest when its wall time is over; writes that are under way then belong to the
     /// session and go on.
-    async fn reconcile(&self, call: Call) -> Report;
+    async fn call(&self, call: Call) -> Report;
 }
 
 /// Where an object's writes go: which plugin and controller writes.

@@ -8,6 +8,8 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod kube;
 pub(crate) mod log;
+pub(crate) mod metrics;
+pub(crate) mod secrets;
 pub(crate) mod status;
 pub(crate) mod wasi;
 

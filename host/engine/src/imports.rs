@@ -20,6 +20,8 @@ const OURS: &[&str] = &[
     "joch:kube/events",
     "joch:runtime/log",
     "joch:runtime/config",
+    "joch:runtime/secrets",
+    "joch:runtime/metrics",
     "joch:controller/context",
     "joch:controller/types",
 ];

@@ -129,8 +129,8 @@ impl Plugin {
 
 #[async_trait]
 impl Invoke for Plugin {
-    async fn reconcile(&self, call: Call) -> Report {
-        let Call { controller, target, object, now_unix_ms, attempt, session } = call;
+    async fn call(&self, call: Call) -> Report {
+        let Call { purpose: _, controller, target, object, now_unix_ms, attempt, session } = call;
         let request = Request { controller, target, object, now_unix_ms, attempt };
         self.run(session, Some(request)).await
     }

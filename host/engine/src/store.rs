@@ -11,6 +11,7 @@ use crate::budget::LogBudget;
 use crate::clock::CpuClock;
 use crate::failure::Exceeded;
 use crate::limiter::Limiter;
+use crate::placeholders::Placeholders;
 use crate::stderr::Stderr;
 
 /// Queries, cursors, changes and streams that a guest may hold at once.
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub(crate) cluster: Cluster,
     pub(crate) config: Arc<str>,
     pub(crate) log: LogBudget,
+    pub(crate) placeholders: Placeholders,
     pub(crate) stderr: Stderr,
 }
 
@@ -67,6 +69,7 @@ pub(crate) fn new(
         cluster: Cluster { session, clock: Arc::clone(clock) },
         config: Arc::clone(config),
         log: LogBudget::new(limits.log_lines),
+        placeholders: Placeholders::default(),
         stderr: Stderr::default(),
     };
     let mut store = Store::new(engine, state);

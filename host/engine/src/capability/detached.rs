@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use joch_core::object::ObjectRef;
 use joch_core::port::{
-    Change, Freshness, Json, KubeError, Note, Query, Session, StartError, Started, Verdict,
+    Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, SecretRef, SecretUse,
+    Session, StartError, Started, Verdict,
 };
 
 /// Answers everything with `unavailable`.
@@ -38,6 +39,18 @@ impl Session for Detached {
     }
 
     async fn publish(&self, _: Note) -> Result<(), KubeError> {
+        Err(NOBODY)
+    }
+
+    async fn secret(&self, _: &SecretRef, _: SecretUse) -> Result<Vec<u8>, KubeError> {
+        Err(NOBODY)
+    }
+
+    async fn authorize(&self, _: &HttpCall) -> Result<(), KubeError> {
+        Err(NOBODY)
+    }
+
+    async fn measure(&self, _: Measurement) -> Result<(), KubeError> {
         Err(NOBODY)
     }
 }

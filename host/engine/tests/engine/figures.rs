@@ -39,12 +39,12 @@ async fn figures() {
     println!("map, link, try: {:?}", start.elapsed());
 
     let session = Arc::new(Fake::default());
-    println!("first answer: {:?}", plugin.reconcile(call_in(Arc::clone(&session))).await);
+    println!("first answer: {:?}", plugin.call(call_in(Arc::clone(&session))).await);
     let mut times = Vec::new();
     for _ in 0..20_000 {
         let call = call_in(Arc::clone(&session));
         let start = Instant::now();
-        drop(plugin.reconcile(call).await);
+        drop(plugin.call(call).await);
         times.push(start.elapsed());
     }
     times.sort();

@@ -20,7 +20,7 @@ use crate::session::{Fake, call, engine, limits, plugin};
 const TICK: Duration = Duration::from_millis(10);
 
 async fn run_with(guest: Guest, limits: Limits) -> Report {
-    plugin(&engine(), guest, limits).reconcile(call(Fake::default())).await
+    plugin(&engine(), guest, limits).call(call(Fake::default())).await
 }
 
 async fn run(guest: Guest) -> Report {
@@ -40,7 +40,7 @@ async fn least_cpu_of_five(guest: Guest) -> Duration {
     let plugin = plugin(&engine, guest, limits());
     let mut least = Duration::MAX;
     for _ in 0..5 {
-        let report = plugin.reconcile(call(Fake::default())).await;
+        let report = plugin.call(call(Fake::default())).await;
         assert_eq!(report.result, Err(Failure::Cpu(limit)));
         assert!(report.cpu >= limit, "stopped early: {:?}", report.cpu);
         least = least.min(report.cpu);
@@ -65,13 +65,13 @@ async fn others_run_while_a_guest_loops_on_the_only_thread() {
     let engine = engine();
     let (looping, good) = (plugin(&engine, LOOP, limits()), plugin(&engine, DONE, limits()));
     let start = Instant::now();
-    let bad = async { (looping.reconcile(call(Fake::default())).await, start.elapsed()) };
+    let bad = async { (looping.call(call(Fake::default())).await, start.elapsed()) };
     let good = async {
         // The loop is under way by then.
         tokio::task::yield_now().await;
         let mut calls = 0;
         while start.elapsed() < limits().cpu.0 / 2 {
-            let report = good.reconcile(call(Fake::default())).await;
+            let report = good.call(call(Fake::default())).await;
             assert_eq!(report.result, Ok(Outcome::Done));
             calls += 1;
             tokio::task::yield_now().await;
@@ -121,7 +121,7 @@ async fn waiting_uses_wall_time_but_no_computing_time() {
     assert!(report.cpu < wall / 3, "{:?}", report.cpu);
     // Longer than the limit on computing, and nobody minds.
     let session = Fake { get_takes: Some(limits().cpu.0 * 2), ..Fake::default() };
-    let report = plugin(&engine(), GET, limits()).reconcile(call(session)).await;
+    let report = plugin(&engine(), GET, limits()).call(call(session)).await;
     assert_eq!(report.result, Ok(Outcome::Done));
 }
 
@@ -134,7 +134,7 @@ async fn a_lack_of_places_is_waited_for_and_is_nobodys_fault() {
     let calls = (0..20).map(|_| {
         let plugin = Arc::clone(&plugin);
         let session = Fake { get_takes: Some(Duration::from_millis(100)), ..Fake::default() };
-        tokio::spawn(async move { plugin.reconcile(call(session)).await })
+        tokio::spawn(async move { plugin.call(call(session)).await })
     });
     for report in futures(calls.collect()).await {
         assert_eq!(report.result, Ok(Outcome::Done));
@@ -155,7 +155,7 @@ async fn an_abandoned_call_gives_its_place_back() {
     let engine = engine();
     let plugin = plugin(&engine, GET, limits());
     for _ in 0..8 {
-        let cut = tokio::time::timeout(TICK, plugin.reconcile(call(Fake::default()))).await;
+        let cut = tokio::time::timeout(TICK, plugin.call(call(Fake::default()))).await;
         assert!(cut.is_err());
     }
     assert_eq!(engine.free_places(), 4);

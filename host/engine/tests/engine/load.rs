@@ -127,8 +127,8 @@ async fn a_machine_without_the_address_space_for_the_pool_runs_plugins_all_the_s
     // A petabyte: more than any processor addresses.
     let engine = Engine::new(&EngineConfig { max_instances: 100_000 }).unwrap();
     assert!(!engine.pooled());
-    let report = plugin(&engine, DONE, limits()).reconcile(call(Fake::default())).await;
+    let report = plugin(&engine, DONE, limits()).call(call(Fake::default())).await;
     assert_eq!(report.result, Ok(Outcome::Done));
-    let report = plugin(&engine, GROW, limits()).reconcile(call(Fake::default())).await;
+    let report = plugin(&engine, GROW, limits()).call(call(Fake::default())).await;
     assert_eq!(report.result, Err(Failure::Memory(limits().memory.0)));
 }

@@ -9,7 +9,8 @@ use joch_core::manifest::Limits;
 use joch_core::name::Digest;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
-    Call, Change, Freshness, Json, KubeError, Note, Query, Session, StartError, Started, Verdict,
+    Call, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Purpose, Query,
+    SecretRef, SecretUse, Session, StartError, Started, Verdict,
 };
 use joch_core::quantity::{Bytes, Time};
 use joch_engine::{Engine, EngineConfig, Plugin, PluginSpec};
@@ -61,6 +62,18 @@ impl Session for Fake {
     async fn publish(&self, _: Note) -> Result<(), KubeError> {
         Ok(())
     }
+
+    async fn secret(&self, _: &SecretRef, _: SecretUse) -> Result<Vec<u8>, KubeError> {
+        Err(KubeError::NotFound)
+    }
+
+    async fn authorize(&self, _: &HttpCall) -> Result<(), KubeError> {
+        Ok(())
+    }
+
+    async fn measure(&self, _: Measurement) -> Result<(), KubeError> {
+        Ok(())
+    }
 }
 
 /// Limits that fit a test: 4 MiB, 100 ms of computing, 20 s in all.
@@ -102,6 +115,7 @@ pub(crate) fn call_in(session: Arc<Fake>) -> Call {
     let kind = Gvk::new("", "v1", "ConfigMap");
     let key = ObjectKey { kind, namespace: Some("default".to_owned()), name: "sample".to_owned() };
     Call {
+        purpose: Purpose::Reconcile,
         controller: "sample".to_owned(),
         target: ObjectRef { key, uid: Some("uid-1".to_owned()) },
         object: Json::from(r#"{"kind":"ConfigMap"}"#),

@@ -60,7 +60,7 @@ const APPLY: Guest = Guest {
 
 #[tokio::test]
 async fn a_call_without_incident() {
-    let report = plugin(&engine(), DONE, limits()).reconcile(call(Fake::default())).await;
+    let report = plugin(&engine(), DONE, limits()).call(call(Fake::default())).await;
     assert_eq!(report.result, Ok(Outcome::Done));
     assert_eq!(report.memory, 64 << 10);
     assert!(report.cpu < limits().cpu.0);
@@ -70,7 +70,7 @@ async fn a_call_without_incident() {
 async fn the_guest_sees_the_object_and_the_host_the_failure() {
     let plugin = plugin(&engine(), ECHO, limits());
     for _ in 0..3 {
-        let report = plugin.reconcile(call(Fake::default())).await;
+        let report = plugin.call(call(Fake::default())).await;
         let Err(Failure::Transient(problem)) = report.result else { panic!("{report:?}") };
         assert_eq!((problem.reason.as_str(), problem.retry_after), ("", None));
         assert_eq!(problem.message, r#"{"kind":"ConfigMap"}"#);
@@ -81,7 +81,7 @@ async fn the_guest_sees_the_object_and_the_host_the_failure() {
 async fn a_query_hands_out_its_matches_in_parts() {
     for (objects, got) in [(0, 0), (1, 1), (3, 2)] {
         let session = Fake { objects: vec![Json::from("{}"); objects], ..Fake::default() };
-        let report = plugin(&engine(), QUERY, limits()).reconcile(call(session)).await;
+        let report = plugin(&engine(), QUERY, limits()).call(call(session)).await;
         assert_eq!(report.result, Ok(Outcome::RequeueAfter(Duration::from_millis(got))));
     }
 }
@@ -89,7 +89,7 @@ async fn a_query_hands_out_its_matches_in_parts() {
 #[tokio::test]
 async fn a_write_carries_what_the_guest_set() {
     let session = Arc::new(Fake::default());
-    let report = plugin(&engine(), APPLY, limits()).reconcile(call_in(Arc::clone(&session))).await;
+    let report = plugin(&engine(), APPLY, limits()).call(call_in(Arc::clone(&session))).await;
     assert_eq!(report.result, Ok(Outcome::Done));
     let changes = session.changes.lock().unwrap();
     let [change] = changes.as_slice() else { panic!("one write expected: {changes:?}") };
@@ -108,6 +108,6 @@ async fn nothing_is_kept_between_two_calls() {
     };
     let plugin = plugin(&engine(), counting, limits());
     for _ in 0..5 {
-        assert_eq!(plugin.reconcile(call(Fake::default())).await.result, Ok(Outcome::Done));
+        assert_eq!(plugin.call(call(Fake::default())).await.result, Ok(Outcome::Done));
     }
 }
