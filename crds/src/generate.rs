@@ -5,7 +5,7 @@ mod structural;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::{kubetask, meta::Resource};
+use crate::{joch, kubetask, meta::Resource};
 
 /// What a definition says besides the schema.
 pub trait CustomResource: Resource {
@@ -17,6 +17,8 @@ pub trait CustomResource: Resource {
     const DESCRIPTION: &'static str;
     /// Names in URLs and on the command line.
     const NAMES: Names;
+    /// Whether objects live in namespaces.
+    const NAMESPACED: bool = true;
     /// Whether an object without `spec` is refused.
     const SPEC_REQUIRED: bool;
     /// Columns of `kubectl get`.
@@ -124,6 +126,7 @@ impl Rule {
 /// When a definition cannot be written as YAML, which would be a fault of the types.
 pub fn all() -> Result<Vec<(String, String)>, serde_norway::Error> {
     Ok(vec![
+        file::<joch::Plugin>()?,
         file::<kubetask::Agent>()?,
         file::<kubetask::CronTask>()?,
         file::<kubetask::KubeTaskConfig>()?,
@@ -164,7 +167,7 @@ pub fn definition<K: CustomResource>() -> Value {
                 "shortNames": names.short,
                 "categories": ["joch"],
             },
-            "scope": "Namespaced",
+            "scope": if K::NAMESPACED { "Namespaced" } else { "Cluster" },
             "versions": [version],
         },
     })

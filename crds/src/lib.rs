@@ -8,5 +8,6 @@
 
 #[cfg(feature = "generate")]
 pub mod generate;
+pub mod joch;
 pub mod kubetask;
 pub mod meta;

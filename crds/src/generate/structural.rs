@@ -22,6 +22,10 @@ pub(super) fn make(schema: &mut Value) {
     if map.get("default").is_some_and(|value| value.is_null()) {
         map.remove("default");
     }
+    // What a map of anything says; the API server wants `x-kubernetes-preserve-unknown-fields` instead.
+    if map.get("additionalProperties") == Some(&Value::Bool(true)) {
+        map.remove("additionalProperties");
+    }
     map.remove("$schema");
     map.remove("title");
     if let Some(Value::String(text)) = map.get_mut("description") {

@@ -11,9 +11,11 @@ use futures::FutureExt as _;
 use joch_core::backoff;
 use joch_core::dependency::Dependencies;
 use joch_core::manifest::{ControllerSpec, WakeBy};
+use joch_core::name::Digest;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::outcome::{Failure, Outcome};
-use joch_core::port::{Call, Note, Purpose, Report};
+use joch_core::port::{self, Call, Note, Purpose, Report};
+use joch_core::probation::Conduct;
 use joch_core::queue::{Lane, Next, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +27,7 @@ use crate::hub::Listener;
 use crate::kinds::lock;
 use crate::metrics::{NameLabels, PluginLabels, ResultLabels};
 use crate::registry::Version;
-use crate::session::{Handle, Session, Surroundings, job_kind, unix_ms};
+use crate::session::{Handle, Session, Shadowed, Surroundings, job_kind, unix_ms};
 use crate::store::Change;
 
 /// A controller whose watches are in sync.
@@ -43,7 +45,17 @@ pub(crate) struct Controller {
 struct Inner {
     queue: Queue<ObjectKey>,
     attempts: HashMap<ObjectKey, u32>,
+    broken: HashMap<ObjectKey, Broken>,
     dependencies: Dependencies,
+}
+
+/// The last call for an object broke the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Broken {
+    /// The version that broke.
+    digest: Digest,
+    /// Whether the version before it had broken on the same object.
+    before: bool,
 }
 
 /// How much a controller has to do.
@@ -187,7 +199,7 @@ impl Controller {
             object: primary.json.clone(),
             now_unix_ms: unix_ms(),
             attempt,
-            session: Arc::new(Handle(session.clone())),
+            session: hands(&version, &session),
         };
         debug!("reconcile started");
         let began = Instant::now();
@@ -197,6 +209,7 @@ impl Controller {
         session.settle().await;
         lock(&self.inner).dependencies.replace(key, session.reads());
         self.account(&version, &report, began.elapsed());
+        self.try_version(&version, key, &report);
         self.judge(&version, key, &primary, report, attempt)
     }
 
@@ -228,7 +241,7 @@ impl Controller {
         let delay = backoff::delay(&failure, attempt, rand::random());
         debug!(outcome = failure.category(), "reconcile finished");
         warn!(error = %failure, attempt, retry_in = ?delay, "reconcile failed");
-        if let Some(note) = note(&failure) {
+        if let Some(note) = note(&failure).filter(|_| version.shadow.is_none()) {
             let published = self.around.notes.publish(
                 version.plugin(),
                 self.spec.name.as_str(),
@@ -241,6 +254,30 @@ impl Controller {
             }
         }
         Next::Retry { at: delay.map(|delay| now + delay), hold: now + backoff::FIRST }
+    }
+
+    /// Adds the call to the version's record.
+    fn try_version(&self, version: &Version, key: &ObjectKey, report: &Report) {
+        let digest = version.digest;
+        let conduct = match &report.result {
+            Err(Failure::Host(_)) => return,
+            Err(failure) if failure.is_breakdown() => Conduct::Broke,
+            _ => Conduct::Answered,
+        };
+        let mut inner = lock(&self.inner);
+        let before = match (conduct, inner.broken.get(key)) {
+            (Conduct::Answered, _) => {
+                inner.broken.remove(key);
+                false
+            }
+            (Conduct::Broke, known) => {
+                let before = known.is_some_and(|known| known.before || known.digest != digest);
+                inner.broken.insert(key.clone(), Broken { digest, before });
+                before
+            }
+        };
+        drop(inner);
+        version.trial.record(key, conduct, before, self.load().objects);
     }
 
     fn account(&self, version: &Version, report: &Report, took: Duration) {
@@ -260,6 +297,7 @@ impl Controller {
     fn forget(&self, key: &ObjectKey) {
         let mut inner = lock(&self.inner);
         inner.attempts.remove(key);
+        inner.broken.remove(key);
         inner.dependencies.forget(key);
     }
 
@@ -308,6 +346,15 @@ impl Listener for Controller {
         }
         drop(inner);
         self.wake.notify_one();
+    }
+}
+
+/// What the guest may ask with: in shadow mode, nothing that it writes is sent.
+fn hands(version: &Version, session: &Arc<Session>) -> Arc<dyn port::Session> {
+    let session = session.clone();
+    match &version.shadow {
+        Some(log) => Arc::new(Shadowed { session, log: log.clone() }),
+        None => Arc::new(Handle(session)),
     }
 }
 

@@ -10,10 +10,16 @@ mod error;
 mod hub;
 mod kinds;
 mod metrics;
+mod plugins;
 mod registry;
 mod session;
+mod shadow;
 mod store;
+mod trial;
 
 pub use client::connect;
 pub use metrics::Metrics;
+pub use plugins::{Feed, PluginObject, PluginObjects, PluginWriter};
 pub use registry::{ControllerView, Registry, RegistryError, Version};
+pub use shadow::ShadowLog;
+pub use trial::Trial;

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub(crate) swaps: Family<PluginLabels, Counter>,
     pub(crate) denials: Family<PluginLabels, Counter>,
     pub(crate) events_dropped: Family<PluginLabels, Counter>,
+    pub(crate) shadow_writes: Family<PluginLabels, Counter>,
+    pub(crate) rollbacks: Family<PluginLabels, Counter>,
 }
 
 impl Metrics {
@@ -63,6 +65,8 @@ impl Metrics {
             swaps: Family::default(),
             denials: Family::default(),
             events_dropped: Family::default(),
+            shadow_writes: Family::default(),
+            rollbacks: Family::default(),
         };
         let name = "controller_runtime_reconcile";
         registry.register(name, "Reconciles per controller by result", metrics.reconciles.clone());
@@ -98,6 +102,12 @@ impl Metrics {
         let name = "joch_plugin_events_dropped";
         let help = "Events that were not published because too many were under way";
         registry.register(name, help, metrics.events_dropped.clone());
+        let name = "joch_plugin_shadow_writes";
+        let help = "Different writes that a plugin in shadow mode would have made";
+        registry.register(name, help, metrics.shadow_writes.clone());
+        let name = "joch_plugin_rollbacks";
+        let help = "Versions that failed their probation";
+        registry.register(name, help, metrics.rollbacks.clone());
         metrics
     }
 }

@@ -1,7 +1,8 @@
 //! The plugins that are live: which version of each, and the controllers that run it.
 //!
 //! # Guarantees
-//! - A kind has one controller: a second plugin that claims it is refused.
+//! - A kind has one controller: a second plugin that claims it is refused. A plugin in shadow mode
+//!   claims nothing.
 //! - A new version replaces the old one between two turns of each key (G3): calls under way finish on
 //!   the old version, the next start on the new one, and everything is reconciled once more.
 //! - A controller that is removed, or whose kinds or watches change, is drained first, so that no key
@@ -16,14 +17,19 @@ use joch_core::manifest::{ControllerSpec, Manifest};
 use joch_core::name::{Digest, PluginName};
 use joch_core::object::Gvk;
 use joch_core::port::Invoke;
+use joch_crds::joch::ConfigMapSource;
 use kube::Client;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 use crate::kinds::{Kinds, lock};
 use crate::metrics::{Metrics, PluginLabels};
+use crate::plugins::{Feed, PluginObjects, PluginWriter};
 use crate::session::Notes;
+use crate::shadow::ShadowLog;
+use crate::trial::Trial;
 
 mod life;
 
@@ -39,6 +45,10 @@ pub struct Version {
     pub authority: Authority,
     /// Its code.
     pub code: Arc<dyn Invoke>,
+    /// Its probation.
+    pub trial: Trial,
+    /// In shadow mode: where its writes go instead.
+    pub shadow: Option<Arc<ShadowLog>>,
 }
 
 impl Version {
@@ -133,20 +143,45 @@ impl Registry {
         }
     }
 
+    /// Follows the Plugin objects; `poke` is notified of every change.
+    #[must_use]
+    pub fn plugin_objects(&self, poke: Arc<Notify>) -> PluginObjects {
+        PluginObjects::follow(self.shared.clone(), poke)
+    }
+
+    /// Writes Plugin objects.
+    #[must_use]
+    pub fn plugin_writer(&self) -> PluginWriter {
+        PluginWriter::new(self.shared.clone())
+    }
+
+    /// Follows a component in a ConfigMap; `poke` is notified of every change.
+    #[must_use]
+    pub fn feed(&self, source: ConfigMapSource, poke: Arc<Notify>) -> Feed {
+        Feed::start(self.shared.client.clone(), source, poke)
+    }
+
+    /// Counts a roll-back of a plugin.
+    pub fn count_rollback(&self, plugin: &PluginName) {
+        let label = PluginLabels { plugin: plugin.to_string() };
+        self.shared.metrics.rollbacks.get_or_create(&label).inc();
+    }
+
     /// Makes a version live: starts its plugin, or replaces the version before. Returns when every turn
     /// from now on is given the new version.
     ///
     /// # Errors
     /// [`RegistryError::Claimed`] if another plugin reconciles one of its kinds; nothing has changed then.
-    pub async fn install(&self, version: Version) -> Result<(), RegistryError> {
+    pub async fn install(&self, version: Arc<Version>) -> Result<(), RegistryError> {
         let _changing = self.changes.lock().await;
         if self.stop.is_cancelled() {
             return Err(RegistryError::ShuttingDown);
         }
-        self.check_claims(&version.manifest)?;
+        if version.shadow.is_none() {
+            self.check_claims(&version.manifest)?;
+        }
         let name = version.manifest.plugin.name.clone();
         let specs = version.manifest.controllers.clone();
-        let version = Arc::new(version);
 
         let outdated =
             self.take_lives(&name, |life| !specs.iter().any(|spec| spec.same_shape(life.spec())));
@@ -216,6 +251,9 @@ impl Registry {
         let plugins = lock(&self.plugins);
         for (by, plugin) in plugins.iter().filter(|(name, _)| **name != manifest.plugin.name) {
             let version = plugin.version.load();
+            if version.shadow.is_some() {
+                continue;
+            }
             let has = |kind: &Gvk| {
                 version
                     .manifest

@@ -9,6 +9,7 @@
 mod jobs;
 mod notes;
 mod read;
+mod shadowed;
 mod status;
 mod write;
 
@@ -40,6 +41,7 @@ use crate::registry::Version;
 
 pub(crate) use jobs::{JobLedger, job_kind};
 pub(crate) use notes::Notes;
+pub(crate) use shadowed::Shadowed;
 pub(crate) use status::unix_ms;
 pub(crate) use write::Applied;
 
@@ -131,6 +133,7 @@ impl Session {
         let plugin = self.version.plugin().to_owned();
         self.around.metrics.denials.get_or_create(&PluginLabels { plugin }).inc();
         tracing::warn!(missing_grant, "a call was denied");
+        self.around.notes.denied(self.version.plugin(), &self.around.controller, &missing_grant);
         let target = ObjectRef { key: target.clone(), uid: None };
         KubeError::Denied { verb: verb.as_str().to_owned(), target, missing_grant }
     }

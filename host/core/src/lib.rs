@@ -14,6 +14,7 @@ pub mod name;
 pub mod object;
 pub mod outcome;
 pub mod port;
+pub mod probation;
 pub mod quantity;
 pub mod queue;
 pub mod selector;

@@ -66,16 +66,7 @@ impl JobLedger {
 impl Session {
     pub(super) async fn start_job(&self, text: &str) -> Result<Started, StartError> {
         let mut document = super::write::parse_object(text).map_err(StartError::Refused)?;
-        let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let Some(namespace) = self.namespace().filter(|_| !name.is_empty()) else {
-            let text = "a Job needs a name, and a primary in a namespace".to_owned();
-            return Err(StartError::Refused(KubeError::Invalid(text)));
-        };
-        let key = ObjectKey {
-            kind: job_kind(),
-            namespace: Some(namespace.to_owned()),
-            name: name.to_owned(),
-        };
+        let key = self.job_key(&document).map_err(StartError::Refused)?;
         let denied =
             |missing: String| StartError::Refused(self.denied(Verb::Create, &key, missing));
         let authority = self.version.authority.jobs.as_ref();
@@ -91,12 +82,23 @@ impl Session {
         if !lock(&self.around.jobs).book(&key, limit) {
             return Err(StartError::OverBudget(limit));
         }
-        self.adorn(&mut document, namespace);
+        self.adorn(&mut document, key.namespace.as_deref());
         let started = self.create_job(&key, document).await;
         if !matches!(started, Ok(Started::Created(_) | Started::AlreadyRunning(_))) {
             lock(&self.around.jobs).release(&key);
         }
         started
+    }
+
+    /// The key of a Job: in the primary's namespace, under the name that it carries.
+    pub(super) fn job_key(&self, document: &Value) -> Result<ObjectKey, KubeError> {
+        let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let Some(namespace) = self.namespace().filter(|_| !name.is_empty()) else {
+            let text = "a Job needs a name, and a primary in a namespace".to_owned();
+            return Err(KubeError::Invalid(text));
+        };
+        let namespace = Some(namespace.to_owned());
+        Ok(ObjectKey { kind: job_kind(), namespace, name: name.to_owned() })
     }
 
     async fn create_job(&self, key: &ObjectKey, document: Value) -> Result<Started, StartError> {
@@ -131,7 +133,7 @@ impl Session {
     }
 
     /// What a Job that bears the name means for the start.
-    fn classify(&self, key: &ObjectKey, held: &Arc<Cached>) -> Result<Started, StartError> {
+    pub(super) fn classify(&self, key: &ObjectKey, held: &Arc<Cached>) -> Result<Started, StartError> {
         let found = ObjectRef { key: key.clone(), uid: Some(held.uid.clone()) };
         let own = held.controller().is_some_and(|owner| owner.uid == self.primary.uid);
         match (own, held.deleting) {
@@ -142,7 +144,7 @@ impl Session {
     }
 
     /// Adds what only the host may say: namespace, owner, annotation.
-    fn adorn(&self, document: &mut Value, namespace: &str) {
+    fn adorn(&self, document: &mut Value, namespace: Option<&str>) {
         let by = format!("{}/{}", self.version.plugin(), self.around.controller);
         let metadata = json!({
             "namespace": namespace,

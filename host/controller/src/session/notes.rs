@@ -1,6 +1,7 @@
 //! Events about primaries: best effort, bounded, repeats counted by kube's recorder.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use joch_core::object::ObjectKey;
 use joch_core::port::{KubeError, Note, field_manager};
@@ -9,7 +10,9 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::Semaphore;
 
+use crate::kinds::lock;
 use crate::metrics::{Metrics, PluginLabels};
+use crate::plugins::plugin_key;
 
 /// How many events may be under way to the API server at once; further ones are dropped and counted.
 const UNDER_WAY: usize = 64;
@@ -18,9 +21,16 @@ const MESSAGE: usize = 1024;
 /// The longest reason, in bytes.
 const REASON: usize = 128;
 
+/// How many different denials are told apart; beyond that all are told again.
+const DENIALS: usize = 1000;
+
 /// Publishes events of all controllers.
 pub(crate) struct Notes {
     recorder: Recorder,
+    /// The uid of each plugin's Plugin object.
+    plugins: Mutex<HashMap<String, String>>,
+    /// Denials that were told, by plugin and missing grant.
+    denials: Mutex<HashSet<(String, String)>>,
     slots: Arc<Semaphore>,
     metrics: Metrics,
 }
@@ -30,7 +40,39 @@ impl Notes {
         let reporter =
             Reporter { controller: "joch-controller-manager".to_owned(), instance: None };
         let recorder = Recorder::new(client, reporter);
-        Self { recorder, slots: Arc::new(Semaphore::new(UNDER_WAY)), metrics }
+        let slots = Arc::new(Semaphore::new(UNDER_WAY));
+        Self { recorder, plugins: Mutex::default(), denials: Mutex::default(), slots, metrics }
+    }
+
+    /// From now on the plugin's Plugin object is this one, or there is none.
+    pub(crate) fn know_plugin(&self, plugin: &str, uid: Option<String>) {
+        let mut plugins = lock(&self.plugins);
+        match uid {
+            Some(uid) => plugins.insert(plugin.to_owned(), uid),
+            None => plugins.remove(plugin),
+        };
+    }
+
+    /// Publishes an event about a plugin, if there is a Plugin object to attach it to.
+    pub(crate) fn about_plugin(&self, plugin: &str, note: Note) {
+        let Some(uid) = lock(&self.plugins).get(plugin).cloned() else { return };
+        let manager = format!("joch/{plugin}");
+        if let Err(error) = self.send(plugin, manager, &plugin_key(plugin), &uid, note) {
+            tracing::debug!(%error, plugin, "an event about a plugin was not published");
+        }
+    }
+
+    /// A call was denied: an event about the plugin, once per missing grant.
+    pub(crate) fn denied(&self, plugin: &str, controller: &str, missing_grant: &str) {
+        let mut told = lock(&self.denials);
+        if told.len() >= DENIALS {
+            told.clear();
+        }
+        if told.insert((plugin.to_owned(), missing_grant.to_owned())) {
+            drop(told);
+            let message = format!("controller {controller} was denied: {missing_grant}");
+            self.about_plugin(plugin, Note { warning: true, reason: "Denied".to_owned(), message });
+        }
     }
 
     /// Publishes an event about `about` without waiting for it.
@@ -38,6 +80,17 @@ impl Notes {
         &self,
         plugin: &str,
         controller: &str,
+        about: &ObjectKey,
+        uid: &str,
+        note: Note,
+    ) -> Result<(), KubeError> {
+        self.send(plugin, field_manager(plugin, controller), about, uid, note)
+    }
+
+    fn send(
+        &self,
+        plugin: &str,
+        action: String,
         about: &ObjectKey,
         uid: &str,
         note: Note,
@@ -57,7 +110,7 @@ impl Notes {
             type_: if note.warning { EventType::Warning } else { EventType::Normal },
             reason: note.reason,
             note: Some(cut(note.message)),
-            action: field_manager(plugin, controller),
+            action,
             secondary: None,
         };
         let reference = ObjectReference {

@@ -43,7 +43,8 @@ impl Applied {
 }
 
 impl Session {
-    pub(super) async fn write(&self, change: Change) -> Result<Json, KubeError> {
+    /// Checks a write against the authority, and that it is not the primary's status.
+    pub(super) fn allow_write(&self, change: &Change) -> Result<Verb, KubeError> {
         let key = &change.target.key;
         let verb = match &change.operation {
             Operation::Create(_) => Verb::Create,
@@ -57,6 +58,12 @@ impl Session {
             let text = "the primary's status is written by status.report only";
             return Err(KubeError::Invalid(text.to_owned()));
         }
+        Ok(verb)
+    }
+
+    pub(super) async fn write(&self, change: Change) -> Result<Json, KubeError> {
+        let verb = self.allow_write(&change)?;
+        let key = &change.target.key;
         let served = self.served(&key.kind).await?;
         if served.namespaced != key.namespace.is_some() {
             let scope = if served.namespaced { "needs a namespace" } else { "has no namespace" };
@@ -155,7 +162,7 @@ impl Session {
     }
 
     /// The guest's document, made to name what the call names.
-    fn document(&self, key: &ObjectKey, text: &str, owned: bool) -> Result<Value, KubeError> {
+    pub(super) fn document(&self, key: &ObjectKey, text: &str, owned: bool) -> Result<Value, KubeError> {
         let mut document = parse_object(text)?;
         let fields = document.as_object_mut().ok_or_else(|| not_an_object(text))?;
         fields.insert("apiVersion".to_owned(), key.kind.api_version().into());

@@ -1,0 +1,76 @@
+//! An uninstall's last step: a plugin's finalizers are taken off its objects, so that they can go.
+
+use joch_core::manifest::Manifest;
+use joch_core::object::{Gvk, ObjectKey};
+use joch_core::port::KubeError;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::json;
+
+use crate::client::{self, api};
+use crate::error::translate;
+use crate::registry::Shared;
+
+/// How often a patch is computed anew after somebody else was faster.
+const TRIES: u32 = 4;
+
+/// Takes the finalizers of all of a plugin's controllers off all their objects; how many there were.
+pub(super) async fn release(shared: &Shared, manifest: &Manifest) -> Result<usize, KubeError> {
+    let mut released = 0;
+    for controller in &manifest.controllers {
+        let Some(finalizer) = &controller.finalizer else { continue };
+        for kind in controller.reconciles() {
+            released += release_kind(shared, kind, finalizer).await?;
+        }
+    }
+    Ok(released)
+}
+
+async fn release_kind(shared: &Shared, kind: &Gvk, finalizer: &str) -> Result<usize, KubeError> {
+    let target = ObjectKey { kind: kind.clone(), namespace: None, name: String::new() };
+    let failed = |error: kube::Error| translate(error, "list", &target);
+    let Some(served) = shared.kinds.find(kind).await.map_err(failed)? else { return Ok(0) };
+    let everywhere = api(&shared.client, &served.resource, None);
+    let mut released = 0;
+    for object in client::list(&everywhere, None).await.map_err(failed)? {
+        if has(&object, finalizer) {
+            let namespace = object.metadata.namespace.as_deref();
+            take_off(&api(&shared.client, &served.resource, namespace), object, kind, finalizer)
+                .await?;
+            released += 1;
+        }
+    }
+    Ok(released)
+}
+
+async fn take_off(
+    api: &Api<DynamicObject>,
+    mut object: DynamicObject,
+    kind: &Gvk,
+    finalizer: &str,
+) -> Result<(), KubeError> {
+    let key = crate::cached::key(kind, &object.metadata);
+    for _ in 0..TRIES {
+        let others = object.metadata.finalizers.unwrap_or_default();
+        let others: Vec<_> = others.into_iter().filter(|name| name != finalizer).collect();
+        let patch = Patch::Merge(json!({"metadata": {
+            "uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version,
+            "finalizers": others,
+        }}));
+        let written = api.patch(&key.name, &PatchParams::default(), &patch).await;
+        match written.map_err(|error| translate(error, "patch", &key)) {
+            Ok(_) | Err(KubeError::NotFound) => return Ok(()),
+            Err(KubeError::Stale) => {}
+            Err(error) => return Err(error),
+        }
+        let again = api.get_opt(&key.name).await;
+        object = match again.map_err(|error| translate(error, "get", &key))? {
+            Some(object) if has(&object, finalizer) => object,
+            _ => return Ok(()),
+        };
+    }
+    Err(KubeError::Stale)
+}
+
+fn has(object: &DynamicObject, finalizer: &str) -> bool {
+    object.metadata.finalizers.iter().flatten().any(|name| name == finalizer)
+}
