@@ -157,8 +157,7 @@ pub struct PluginLimits {
 impl CustomResource for Plugin {
     type Spec = PluginSpec;
     type Status = PluginStatus;
-    const DESCRIPTION: &'static str =
-        "Plugin is one plugin of the controller host: where its component comes from, and what it may do.";
+    const DESCRIPTION: &'static str = "Plugin is one plugin of the controller host: where its component comes from, and what it may do.";
     const NAMES: Names = Names { plural: "plugins", singular: "plugin", short: &[] };
     const NAMESPACED: bool = false;
     const SPEC_REQUIRED: bool = true;

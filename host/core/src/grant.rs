@@ -50,6 +50,21 @@ impl Verb {
     }
 }
 
+/// Why a text names no verb.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no verb (get, list, watch, create, update, patch, delete)")]
+pub struct InvalidVerb(String);
+
+impl std::str::FromStr for Verb {
+    type Err = InvalidVerb;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVerb> {
+        use Verb::{Create, Delete, Get, List, Patch, Update, Watch};
+        let mut verbs = [Get, List, Watch, Create, Update, Patch, Delete].into_iter();
+        verbs.find(|verb| verb.as_str() == text).ok_or_else(|| InvalidVerb(text.to_owned()))
+    }
+}
+
 /// In which namespaces a rule holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Namespaces {

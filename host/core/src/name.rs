@@ -76,6 +76,17 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Reads `sha256:` and 64 hexadecimal digits; none if it is anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
     /// The first twelve hexadecimal digits, for people.
     #[must_use]
     pub fn short(&self) -> String {
@@ -123,5 +134,9 @@ mod tests {
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(digest.short(), "ba7816bf8f01");
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        for wrong in ["", "sha256:ba78", &digest.hex(), &format!("sha256:{}", "x".repeat(64))] {
+            assert_eq!(Digest::parse(wrong), None, "{wrong}");
+        }
     }
 }

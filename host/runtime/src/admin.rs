@@ -73,5 +73,5 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Overview> {
-    Json(Overview { files: admin.board.snapshot(), controllers: admin.registry.views() })
+    Json(admin.board.overview(admin.registry.views()))
 }

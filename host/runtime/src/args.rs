@@ -11,9 +11,17 @@ use clap::{Args as ClapArgs, Parser, ValueEnum};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "joch-controller-manager", version)]
 pub(crate) struct Args {
-    /// Folder of plugins (*.wasm); a changed file is swapped in while the host runs
+    /// Folder of plugins (*.wasm); a changed file is swapped in while the host runs. Without it, plugins
+    /// come from Plugin objects only
     #[arg(long, value_name = "DIR", env = "JOCH_PLUGINS")]
-    pub(crate) plugins: PathBuf,
+    pub(crate) plugins: Option<PathBuf>,
+
+    /// Whether plugins come from Plugin objects too, and those of the folder are shown as such
+    #[arg(
+        long, value_name = "BOOL", env = "JOCH_PLUGIN_OBJECTS", default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) plugin_objects: bool,
 
     /// Kubeconfig file; by default as kubectl finds it, or the pod's service account
     #[arg(long, value_name = "FILE", env = "KUBECONFIG")]

@@ -1,168 +1,168 @@
-//! Keeps the live plugins in step with the folder: a level-based comparison of what is there with what is
-//! live, so that renames, swaps and half-written files need no cases of their own.
+//! Which file of the plugin folder makes which plugin. Pure but for what the board remembers.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use joch_artifact::{FolderEntry, FolderOptions, FolderState, FolderWatch, Found};
-use joch_core::name::{Digest, PluginName};
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use joch_artifact::{FolderEntry, FolderState};
+use joch_core::name::PluginName;
 
-use crate::board::Board;
-use crate::load::Loader;
+use crate::board::{Board, FileState};
+use crate::wanted::Artifact;
 
-/// What was last tried of a file: these bytes with these settings.
-type Tried = (Digest, Option<Arc<str>>);
+/// A plugin of the folder.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    /// The version, or one sentence why the file holds none now.
+    pub(crate) artifact: Result<Artifact, String>,
+    pub(crate) config: Arc<str>,
+}
 
-/// Loads what is in the folder, reports that by `scanned`, and follows it until `stop`.
-///
-/// # Errors
-/// The folder cannot be watched.
-pub(crate) async fn follow(
-    folder: &Path,
-    loader: &Loader,
+/// What the folder's files make.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) plugins: BTreeMap<PluginName, File>,
+    pub(crate) states: BTreeMap<PathBuf, FileState>,
+}
+
+/// Assigns files to plugins: the file that makes a plugin already goes on doing so, else the first by
+/// path; a file that became unreadable still stands for its plugin. `taken` tells which names a Plugin
+/// object has.
+pub(crate) fn assign(
+    folder: &FolderState,
     board: &Board,
-    scanned: impl FnOnce(),
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let path = folder.to_owned();
-    let started =
-        tokio::task::spawn_blocking(move || FolderWatch::start(&path, FolderOptions::default()));
-    let mut watch = started.await.context("the folder's first look was interrupted")??;
-    let mut folder = Folder { loader, board, tried: HashMap::new() };
-    let first = watch.state();
-    if first.entries.is_empty() {
-        warn!("the plugin folder holds no *.wasm file yet");
+    taken: impl Fn(&PluginName) -> bool,
+) -> Files {
+    let mut claims: BTreeMap<PluginName, &FolderEntry> = BTreeMap::new();
+    for entry in &folder.entries {
+        let Some(name) = named(entry) else { continue };
+        if board.file_of(&name).as_ref() == Some(&entry.path) {
+            claims.insert(name, entry);
+        } else {
+            claims.entry(name).or_insert(entry);
+        }
     }
-    folder.apply(&first).await;
-    scanned();
-    while let Some(Some(state)) = stop.run_until_cancelled(watch.changed()).await {
-        folder.apply(&state).await;
+    for entry in folder.entries.iter().filter(|entry| named(entry).is_none()) {
+        if let Some(name) = board.made_by(&entry.path) {
+            claims.entry(name).or_insert(entry);
+        }
     }
-    anyhow::ensure!(stop.is_cancelled(), "the watch of the plugin folder ended");
-    Ok(())
+    let mut files = Files::default();
+    for entry in &folder.entries {
+        let name = named(entry).or_else(|| board.made_by(&entry.path));
+        let holder = name.as_ref().and_then(|name| claims.get(name));
+        let digest = entry.plugin.as_ref().ok().map(|found| found.digest);
+        let unused = |reason: String| FileState::Unused { plugin: name.clone(), digest, reason };
+        let state = match (&name, holder) {
+            (Some(name), _) if taken(name) => {
+                let name = name.as_str();
+                unused(format!(
+                    "plugin {name:?} is defined by a Plugin object, which beats the folder"
+                ))
+            }
+            (Some(name), Some(holder)) if holder.path == entry.path => {
+                files.plugins.insert(name.clone(), file(entry));
+                FileState::Makes(name.clone())
+            }
+            (Some(name), Some(holder)) => {
+                let (name, holder) = (name.as_str(), holder.path.display());
+                unused(format!("plugin {name:?} already comes from {holder}"))
+            }
+            _ => unused(problem(entry).unwrap_or_default()),
+        };
+        files.states.insert(entry.path.clone(), state);
+    }
+    files
 }
 
-struct Folder<'a> {
-    loader: &'a Loader,
-    board: &'a Board,
-    tried: HashMap<PathBuf, Tried>,
+fn file(entry: &FolderEntry) -> File {
+    let artifact = match problem(entry) {
+        Some(problem) => Err(problem),
+        None => Artifact::of_file(entry).map_err(|error| error.to_string()),
+    };
+    let config = entry.config.as_ref().ok().cloned().flatten();
+    File { path: entry.path.clone(), artifact, config: config.unwrap_or_else(|| "{}".into()) }
 }
 
-impl Folder<'_> {
-    async fn apply(&mut self, state: &FolderState) {
-        if let Some(problem) = &state.problem {
-            warn!(problem, "the plugin folder cannot be read; what is live stays so");
-        }
-        let claims = self.claims(state);
-        self.unload_gone(state, &claims).await;
-        for entry in &state.entries {
-            self.consider(entry, &claims).await;
-        }
+/// Why the file or the settings beside it cannot be used.
+fn problem(entry: &FolderEntry) -> Option<String> {
+    match (&entry.plugin, &entry.config) {
+        (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
+        _ => None,
     }
+}
 
-    /// Which file makes which plugin: the one that does so already, else the first by path.
-    fn claims(&self, state: &FolderState) -> BTreeMap<PluginName, PathBuf> {
-        let mut claims = BTreeMap::new();
-        for (path, name) in state.entries.iter().filter_map(named) {
-            let holder = self.board.file_of(&name);
-            if holder.as_deref() == Some(path) {
-                claims.insert(name, path.to_owned());
-            } else {
-                claims.entry(name).or_insert_with(|| path.to_owned());
-            }
-        }
-        claims
-    }
+fn named(entry: &FolderEntry) -> Option<PluginName> {
+    Some(entry.plugin.as_ref().ok()?.manifest.plugin.name.clone())
+}
 
-    async fn unload_gone(&mut self, state: &FolderState, claims: &BTreeMap<PluginName, PathBuf>) {
-        let there = |path: &PathBuf| state.entries.iter().any(|entry| entry.path == *path);
-        self.tried.retain(|path, _| there(path));
-        for path in self.board.snapshot().into_keys().filter(|path| !there(path)) {
-            if let Some(plugin) = self.board.gone(&path)
-                && !claims.contains_key(&plugin)
-            {
-                self.unload(&plugin).await;
-            }
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use joch_artifact::{EntryError, Found};
+    use joch_core::manifest::Manifest;
+    use joch_core::name::Digest;
 
-    async fn unload(&mut self, plugin: &PluginName) {
-        info!(%plugin, "plugin is unloaded; its objects stay");
-        self.loader.registry.remove(plugin).await;
-        // What it held back may be claimed by others now.
-        let refused = |path: &PathBuf| {
-            self.board.snapshot().get(path).is_some_and(|view| view.refused.is_some())
-        };
-        self.tried.retain(|path, _| !refused(path));
-    }
+    use super::*;
 
-    async fn consider(&mut self, entry: &FolderEntry, claims: &BTreeMap<PluginName, PathBuf>) {
-        let path = &entry.path;
-        let (found, config) = match (&entry.plugin, &entry.config) {
-            (Ok(found), Ok(config)) => (found, config),
-            (Err(error), _) | (_, Err(error)) => {
-                // The version tried before may be put back, and is no longer refused then.
-                self.tried.remove(path);
-                return self.refuse(path, None, error.to_string());
-            }
-        };
-        let name = &found.manifest.plugin.name;
-        if let Some(holder) = claims.get(name).filter(|holder| *holder != path) {
-            let reason =
-                format!("plugin {:?} already comes from {}", name.as_str(), holder.display());
-            return self.refuse(path, Some(found), reason);
-        }
-        let attempt = (found.digest, config.clone());
-        if self.tried.get(path) == Some(&attempt) {
-            return;
-        }
-        self.tried.insert(path.clone(), attempt);
-        let before = self.board.snapshot().remove(path).and_then(|view| view.plugin);
-        match self.load(entry, config.as_deref().unwrap_or("{}")).await {
-            Ok(view) => self.board.live(path, view),
-            Err(reason) => return self.refuse(path, Some(found), reason),
-        }
-        if let Some(before) = before.filter(|before| before != name && !claims.contains_key(before))
-        {
-            self.unload(&before).await;
-        }
-    }
-
-    async fn load(
-        &self,
-        entry: &FolderEntry,
-        config: &str,
-    ) -> Result<crate::board::FileView, String> {
-        let entry = entry.clone();
-        let package = tokio::task::spawn_blocking(move || entry.load())
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())?;
-        self.loader.load(package, config.to_owned()).await.map_err(|error| error.to_string())
-    }
-
-    /// Notes a refusal, and says so once per reason.
-    fn refuse(&self, path: &Path, found: Option<&Found>, reason: String) {
-        let known = self.board.snapshot().get(path).and_then(|view| view.refused.clone());
-        if known.is_some_and(|known| known.reason == reason) {
-            return;
-        }
-        let digest = found.map(|found| found.digest);
-        let kept = self.board.digest_of(path);
-        let digest_text = digest.map(|digest| digest.short());
-        error!(
-            file = %path.display(), digest = digest_text, kept = kept.as_deref().unwrap_or("none"), reason,
-            "plugin is refused"
+    fn good(path: &str, plugin: &str) -> FolderEntry {
+        let text = format!(
+            "manifest = 1\n[plugin]\nname = \"{plugin}\"\nversion = \"1\"\nkind = \"adapter\"\ntrack = \"0.1\""
         );
-        self.board.refused(path, digest, reason);
+        let manifest = Arc::new(Manifest::parse(&text).unwrap());
+        let found = Found { digest: Digest::of(path.as_bytes()), size: 1, manifest };
+        FolderEntry { path: path.into(), plugin: Ok(found), config: Ok(None) }
     }
-}
 
-fn named(entry: &FolderEntry) -> Option<(&Path, PluginName)> {
-    let found = entry.plugin.as_ref().ok()?;
-    Some((&entry.path, found.manifest.plugin.name.clone()))
+    fn broken(path: &str) -> FolderEntry {
+        let error = EntryError::Read { path: path.into(), reason: "it is cut off".to_owned() };
+        FolderEntry { path: path.into(), plugin: Err(error), config: Ok(None) }
+    }
+
+    /// Per file what it makes, or why not.
+    fn look(board: &Board, entries: Vec<FolderEntry>, taken: &str) -> Vec<String> {
+        let folder = FolderState { entries, problem: None };
+        let files = assign(&folder, board, |name| name.as_str() == taken);
+        let told = files.states.iter().map(|(path, state)| match state {
+            FileState::Makes(name) => {
+                let usable = files.plugins[name].artifact.is_ok();
+                format!("{} makes {name}{}", path.display(), if usable { "" } else { ", broken" })
+            }
+            FileState::Unused { reason, .. } => format!("{}: {reason}", path.display()),
+        });
+        let told = told.collect();
+        board.set_files(files.states);
+        told
+    }
+
+    #[test]
+    fn the_first_file_makes_a_plugin_and_goes_on_doing_so() {
+        let board = Board::default();
+        assert_eq!(look(&board, vec![good("b", "p")], ""), ["b makes p"]);
+        let both = vec![good("a", "p"), good("b", "p")];
+        assert_eq!(
+            look(&board, both.clone(), ""),
+            ["a: plugin \"p\" already comes from b", "b makes p"]
+        );
+        assert_eq!(look(&board, vec![good("a", "p")], ""), ["a makes p"]);
+        let fresh = Board::default();
+        assert_eq!(look(&fresh, both, "")[0], "a makes p");
+    }
+
+    #[test]
+    fn a_file_that_breaks_still_stands_for_its_plugin() {
+        let board = Board::default();
+        look(&board, vec![good("a", "p")], "");
+        assert_eq!(look(&board, vec![broken("a")], ""), ["a makes p, broken"]);
+        assert_eq!(look(&board, vec![good("a", "q")], ""), ["a makes q"]);
+        assert_eq!(look(&board, vec![broken("x")], ""), ["x: x cannot be read: it is cut off"]);
+    }
+
+    #[test]
+    fn a_plugin_object_beats_the_folder() {
+        let board = Board::default();
+        let told = look(&board, vec![good("a", "p"), good("b", "q")], "p");
+        assert!(told[0].contains("beats the folder"), "{told:?}");
+        assert_eq!(told[1], "b makes q");
+    }
 }

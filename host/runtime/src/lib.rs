@@ -6,10 +6,17 @@
 mod admin;
 mod args;
 mod board;
+mod fleet;
 mod folder;
+mod grants;
+mod keeper;
 mod load;
+mod publish;
+mod record;
 mod run;
+mod sources;
 mod telemetry;
+mod wanted;
 
 use std::process::ExitCode;
 

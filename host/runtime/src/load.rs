@@ -1,97 +1,153 @@
-//! The way of a version from its bytes to being live (G4): check, grant, compile, link, try, install.
-//! Whatever goes wrong on the way, the version before stays live.
+//! The way of a version from its bytes to being callable (G4): check, grant, compile, link, try.
+//! Whatever goes wrong on the way, nothing has changed.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use joch_artifact::{CompileCache, Package};
-use joch_controller::{Registry, RegistryError, Version};
-use joch_core::authority::GrantError;
-use joch_core::grants_file::GrantsFile;
+use joch_artifact::{CompileCache, EntryError, Package};
+use joch_controller::{Registry, RegistryError, ShadowLog, Trial, Version};
+use joch_core::authority::{Entry, GrantError};
 use joch_core::manifest::PluginKind;
+use joch_core::name::{Digest, PluginName};
+use joch_core::outcome::Failure;
+use joch_crds::joch::{PluginLimits, PluginMode};
 use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec, TRACKS};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use crate::board::FileView;
+use crate::wanted::{self, Attempt};
+
+/// The compile cache keeps components themselves under this key, so that the version to return to is
+/// still there when its source is gone.
+const COMPONENTS: &str = "component";
 
 /// Why a version does not go live.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
+    #[error("{0}")]
+    Source(String),
+    #[error("its digest is {found}, but only {wanted} is accepted (spec.digest)")]
+    Digest { found: Digest, wanted: String },
     #[error("it is a framework adapter: those are run by joch-worker, not by this host")]
     Adapter,
     #[error("it was built for track {0:?} of the interfaces; this host serves {tracks}", tracks = TRACKS.join(", "))]
     Track(String),
+    #[error("{0}")]
+    Spec(String),
+    #[error("the plugin requires grants that it does not have: {}; {how}", .missing.join(", "))]
+    Grants { missing: Vec<String>, how: String },
     #[error(transparent)]
-    Grants(#[from] GrantError),
+    Forbidden(GrantError),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("compiling was interrupted: {0}")]
     Compiler(#[from] tokio::task::JoinError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("it was rolled back before: {0}")]
+    RolledBack(String),
 }
 
-/// Makes versions live.
+impl Refused {
+    /// One word for conditions and history.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "SourceUnusable",
+            Self::Digest { .. } => "DigestMismatch",
+            Self::Adapter => "NotAController",
+            Self::Track(_) => "UnknownTrack",
+            Self::Spec(_) => "InvalidSpec",
+            Self::Grants { .. } => "MissingGrants",
+            Self::Forbidden(_) => "ForbiddenGrants",
+            Self::Load(
+                LoadError::Import(_) | LoadError::Export { .. } | LoadError::Mismatch(_),
+            ) => "WrongWorld",
+            Self::Load(LoadError::Trial(_)) => "TrialFailed",
+            Self::Load(_) => "DoesNotCompile",
+            Self::Compiler(_) => "Interrupted",
+            Self::Registry(RegistryError::Claimed { .. }) => "KindClaimed",
+            Self::Registry(RegistryError::ShuttingDown) => "ShuttingDown",
+            Self::RolledBack(_) => "RolledBack",
+        }
+    }
+
+    /// Whether it is the grants that are at fault and not the version.
+    pub(crate) fn is_about_grants(&self) -> bool {
+        matches!(self, Self::Grants { .. } | Self::Forbidden(_))
+    }
+
+    /// Whether the same version may be accepted later though nothing is changed about the plugin.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Registry(RegistryError::Claimed { .. })
+                | Self::Compiler(_)
+                | Self::Load(LoadError::Trial(Failure::Host(_)))
+        )
+    }
+}
+
+/// Makes versions callable.
 pub(crate) struct Loader {
     pub(crate) engine: Engine,
     pub(crate) cache: Arc<CompileCache>,
-    pub(crate) grants: GrantsFile,
     pub(crate) registry: Arc<Registry>,
     /// One compilation at a time: each uses every core and much memory.
     pub(crate) compiling: Semaphore,
 }
 
 impl Loader {
-    /// Makes a version live, with these settings of the operator's (a JSON object).
+    /// Makes a version callable under the plugin's name, with what the operator says about it. `proven`:
+    /// it passed its probation before.
     ///
     /// # Errors
-    /// [`Refused`], in one sentence; nothing has changed then.
-    pub(crate) async fn load(&self, package: Package, config: String) -> Result<FileView, Refused> {
-        let began = Instant::now();
-        let Package { digest, manifest, bytes } = package;
+    /// [`Refused`], in one sentence.
+    pub(crate) async fn load(
+        &self,
+        name: &PluginName,
+        package: Package,
+        attempt: &Attempt,
+        proven: bool,
+        how_to_grant: impl FnOnce() -> String,
+    ) -> Result<Version, Refused> {
+        let Package { digest, mut manifest, bytes } = package;
         if manifest.plugin.kind == PluginKind::Adapter {
             return Err(Refused::Adapter);
         }
         if !TRACKS.contains(&manifest.plugin.track.as_str()) {
             return Err(Refused::Track(manifest.plugin.track));
         }
-        let authority = self.grants.authority(&manifest)?;
+        let Attempt { grants, limits, config, mode, .. } = attempt;
+        // The Plugin object's name is the identity; one artifact may run under two names.
+        manifest.plugin.name = name.clone();
+        manifest.limits = effective(&manifest.limits, limits.as_ref())?;
+        let authority = authority(grants, &manifest, how_to_grant)?;
         let component = self.component(&digest, bytes).await?;
         let spec = PluginSpec {
-            name: manifest.plugin.name.clone(),
+            name: name.clone(),
             digest,
             limits: manifest.limits.clone(),
-            config,
+            config: config.to_string(),
         };
         let plugin = Plugin::new(&self.engine, &component, spec)?;
         plugin.trial().await?;
+        let shadow = (*mode == PluginMode::Shadow).then(|| Arc::new(ShadowLog::default()));
+        let (code, trial) = (Arc::new(plugin), Trial::new(proven));
+        Ok(Version { digest, manifest, authority, code, trial, shadow })
+    }
 
-        let (name, number) = (manifest.plugin.name.clone(), manifest.plugin.version.clone());
-        let missing_grants = authority.missing_optional.clone();
-        let version = Version { digest, manifest, authority, code: Arc::new(plugin) };
-        self.registry.install(version).await?;
-        let took = began.elapsed();
-        info!(plugin = %name, version = number, digest = digest.short(), took = ?took, "plugin is live");
-        if !missing_grants.is_empty() {
-            warn!(plugin = %name, missing = missing_grants.join(", "), "optional grants are missing");
-        }
-        Ok(FileView {
-            plugin: Some(name),
-            digest: Some(digest.to_string()),
-            version: Some(number),
-            load_millis: u64::try_from(took.as_millis()).ok(),
-            missing_grants,
-            refused: None,
-        })
+    /// The component that once had this digest, if it is still known.
+    pub(crate) async fn remembered(&self, digest: String) -> Option<Package> {
+        let cache = self.cache.clone();
+        let read = move || {
+            let path = cache.get(&Digest::parse(&digest)?, COMPONENTS)?;
+            Package::read(std::fs::read(path).ok()?).ok()
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     /// The compiled component: from the cache, or compiled now and cached.
-    async fn component(
-        &self,
-        digest: &joch_core::name::Digest,
-        bytes: Arc<[u8]>,
-    ) -> Result<Component, Refused> {
+    async fn component(&self, digest: &Digest, bytes: Arc<[u8]>) -> Result<Component, Refused> {
         let Ok(_one) = self.compiling.acquire().await else {
             return Err(RegistryError::ShuttingDown.into());
         };
@@ -102,11 +158,35 @@ impl Loader {
     }
 }
 
+fn effective(
+    base: &joch_core::manifest::Limits,
+    over: Option<&PluginLimits>,
+) -> Result<joch_core::manifest::Limits, Refused> {
+    wanted::limits(base, over).map_err(Refused::Spec)
+}
+
+fn authority(
+    grants: &Entry,
+    manifest: &joch_core::manifest::Manifest,
+    how_to_grant: impl FnOnce() -> String,
+) -> Result<joch_core::authority::Authority, Refused> {
+    grants.authority(manifest).map_err(|error| match error {
+        GrantError::Missing { missing, .. } => Refused::Grants { missing, how: how_to_grant() },
+        other => Refused::Forbidden(other),
+    })
+}
+
+impl From<EntryError> for Refused {
+    fn from(error: EntryError) -> Self {
+        Self::Source(error.to_string())
+    }
+}
+
 /// Loads from the cache, or compiles. A cache that fails costs time, never a plugin.
 fn compiled(
     engine: &Engine,
     cache: &CompileCache,
-    digest: &joch_core::name::Digest,
+    digest: &Digest,
     bytes: &[u8],
 ) -> Result<Component, LoadError> {
     let key = engine.compatibility_key();
@@ -117,8 +197,12 @@ fn compiled(
         }
     }
     let began = Instant::now();
+    info!(digest = digest.short(), bytes = bytes.len(), "compiling");
     let code = engine.compile(bytes)?;
     info!(digest = digest.short(), bytes = bytes.len(), took = ?began.elapsed(), "compiled");
+    if let Err(error) = cache.put(digest, COMPONENTS, bytes) {
+        warn!(%error, "the component cannot be kept for a later roll-back");
+    }
     match cache.put(digest, &key, &code) {
         Ok(path) => engine.load_precompiled(&path),
         Err(error) => {

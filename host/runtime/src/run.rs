@@ -10,15 +10,17 @@ use joch_core::grants_file::GrantsFile;
 use joch_engine::{Engine, EngineConfig};
 use prometheus_client::registry::Registry as MetricRegistry;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin::{self, Admin};
 use crate::args::Args;
 use crate::board::Board;
-use crate::folder;
+use crate::fleet::Fleet;
+use crate::keeper::Shared;
 use crate::load::Loader;
+use crate::publish;
 
 /// Runs the host until SIGTERM or SIGINT, then drains.
 ///
@@ -46,11 +48,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let loader = Loader {
         engine,
         cache: Arc::new(cache),
-        grants,
         registry: registry.clone(),
         compiling: Semaphore::new(1),
     };
-    info!(plugins = %args.plugins.display(), admin = %args.admin, "joch-controller-manager starts");
+    let (writer, taken_out) = (registry.plugin_writer(), watch::Sender::new(0));
+    let shared = Arc::new(Shared { loader, board, writer, taken_out });
+    let plugins = args.plugins.as_deref().unwrap_or(std::path::Path::new("none"));
+    info!(plugins = %plugins.display(), admin = %args.admin, "joch-controller-manager starts");
 
     let scanned = move || admin.scanned.store(true, Ordering::Release);
     let stop = CancellationToken::new();
@@ -61,7 +65,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    folder::follow(&args.plugins, &loader, &board, scanned, &stop).await?;
+    let poke = Arc::new(Notify::new());
+    let objects = args.plugin_objects.then(|| Arc::new(registry.plugin_objects(poke.clone())));
+    let publisher = objects
+        .clone()
+        .map(|objects| tokio::spawn(publish::publish(shared.clone(), move || objects.all())));
+    let fleet = Fleet::new(shared, grants, objects, poke.clone());
+    fleet.run(args.plugins.clone(), poke, scanned, &stop).await?;
     signalled.abort();
     info!(drain = ?args.drain, "stopping: calls under way are finished");
     let drained = tokio::select! {
@@ -70,6 +80,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         () = told_to_stop() => false,
     };
     server.abort();
+    if let Some(publisher) = publisher {
+        publisher.abort();
+    }
     anyhow::ensure!(drained, "stopped before every call under way was finished");
     info!("stopped");
     Ok(())

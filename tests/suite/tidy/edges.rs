@@ -32,7 +32,11 @@ const GUEST: &[&str] = &["joch-plugin", "joch-crds"];
 
 const RULES: &[Rule] = &[
     rule("joch-controller-manager", &["joch-runtime"], &[]),
-    rule("joch-runtime", &["joch-controller", "joch-engine", "joch-artifact", "joch-core"], &[]),
+    rule(
+        "joch-runtime",
+        &["joch-controller", "joch-engine", "joch-artifact", "joch-core", "joch-crds"],
+        &[],
+    ),
     rule("joch-controller", &["joch-core", "joch-crds"], WASM),
     rule("joch-engine", &["joch-bindings", "joch-core"], KUBE),
     rule("joch-artifact", &["joch-core"], KUBE),

@@ -65,7 +65,9 @@ async fn follow(client: Client, source: &ConfigMapSource, tell: impl Fn(Held)) {
             Ok(Some(Event::Apply(map))) => tell(held(source, map)),
             Ok(Some(Event::Delete(_))) => tell(missing()),
             Ok(None) => return,
-            Err(error) => debug!(%error, "the watch of ConfigMap {namespace}/{name} is taken up again"),
+            Err(error) => {
+                debug!(%error, "the watch of ConfigMap {namespace}/{name} is taken up again")
+            }
         }
     }
 }

@@ -98,7 +98,9 @@ async fn open(
             Ok(Some(served)) => break served,
             Ok(None) => {
                 if state.send_replace(State::NotServed) == State::Asking {
-                    info!("the API server does not serve {kind}: plugins come from the folder only");
+                    info!(
+                        "the API server does not serve {kind}: plugins come from the folder only"
+                    );
                 }
             }
             Err(error) => debug!(%error, "the API server cannot be asked for {kind}"),

@@ -7,9 +7,7 @@ use joch_core::manifest::{Manifest, StatusFields};
 use joch_core::port::{KubeError, Note};
 use joch_core::status::{self, Circumstances, Plan};
 use joch_core::time::rfc3339;
-use kube::api::{
-    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
-};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use serde_json::{Value, json};
 
 use super::{FINALIZER, PluginObject, plugin_key, plugin_kind, release};
@@ -59,8 +57,7 @@ impl PluginWriter {
     /// The API server's; that it is gone already is none.
     pub async fn delete(&self, object: &PluginObject) -> Result<(), KubeError> {
         let preconditions = Preconditions { uid: Some(object.uid.clone()), resource_version: None };
-        let params =
-            DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match self.api().await?.delete(&object.name, &params).await {
             Ok(_) => Ok(()),
             Err(error) => match translate(error, "delete", &plugin_key(&object.name)) {

@@ -133,7 +133,11 @@ impl Session {
     }
 
     /// What a Job that bears the name means for the start.
-    pub(super) fn classify(&self, key: &ObjectKey, held: &Arc<Cached>) -> Result<Started, StartError> {
+    pub(super) fn classify(
+        &self,
+        key: &ObjectKey,
+        held: &Arc<Cached>,
+    ) -> Result<Started, StartError> {
         let found = ObjectRef { key: key.clone(), uid: Some(held.uid.clone()) };
         let own = held.controller().is_some_and(|owner| owner.uid == self.primary.uid);
         match (own, held.deleting) {

@@ -162,7 +162,12 @@ impl Session {
     }
 
     /// The guest's document, made to name what the call names.
-    pub(super) fn document(&self, key: &ObjectKey, text: &str, owned: bool) -> Result<Value, KubeError> {
+    pub(super) fn document(
+        &self,
+        key: &ObjectKey,
+        text: &str,
+        owned: bool,
+    ) -> Result<Value, KubeError> {
         let mut document = parse_object(text)?;
         let fields = document.as_object_mut().ok_or_else(|| not_an_object(text))?;
         fields.insert("apiVersion".to_owned(), key.kind.api_version().into());

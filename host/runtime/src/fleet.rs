@@ -1,0 +1,315 @@
+//! Which plugins there are: those of the folder and those of Plugin objects, each with a keeper.
+//!
+//! Level-based: every change leads to the same question, "what is wanted now?", so that renames, swaps,
+//! half-written files and edits of objects need no cases of their own. On a clash of names the object
+//! beats the folder.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use joch_artifact::{FolderOptions, FolderState, FolderWatch};
+use joch_controller::{PluginObject, PluginObjects};
+use joch_core::grants_file::GrantsFile;
+use joch_core::name::PluginName;
+use joch_core::port::KubeError;
+use joch_crds::joch::{DeletionPolicy, PluginSource};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::board::FileState;
+use crate::folder;
+use crate::keeper::{Ending, Farewell, Keeper, Order, Shared};
+use crate::sources::Sources;
+use crate::wanted::{self, Origin, Wanted};
+
+/// How long the first look waits for the Plugin objects, which beat the folder.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often everything is looked at though nothing was heard.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// All plugins of the host.
+pub(crate) struct Fleet {
+    shared: Arc<Shared>,
+    grants: GrantsFile,
+    /// None if the host is told to leave Plugin objects alone.
+    objects: Option<Arc<PluginObjects>>,
+    sources: Sources,
+    keepers: HashMap<PluginName, Handle>,
+    /// What was said of a Plugin object's trouble, so that it is said once.
+    told: HashMap<String, String>,
+}
+
+/// A keeper at work.
+struct Handle {
+    orders: watch::Sender<Order>,
+    done: watch::Receiver<u64>,
+}
+
+impl Fleet {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        grants: GrantsFile,
+        objects: Option<Arc<PluginObjects>>,
+        poke: Arc<Notify>,
+    ) -> Self {
+        let sources = Sources::new(shared.loader.registry.clone(), poke);
+        Self { shared, grants, objects, sources, keepers: HashMap::new(), told: HashMap::new() }
+    }
+
+    /// Follows folder and objects until `stop`; `ready` is called when every plugin was tried once.
+    ///
+    /// # Errors
+    /// The folder cannot be watched.
+    pub(crate) async fn run(
+        mut self,
+        folder: Option<PathBuf>,
+        poke: Arc<Notify>,
+        ready: impl FnOnce() + Send + 'static,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut folder = match folder {
+            Some(path) => Some(watch_folder(path).await?),
+            None => None,
+        };
+        if let Some(objects) = &self.objects {
+            objects.known(PATIENCE).await;
+        }
+        let mut ready = Some(ready);
+        loop {
+            let state = folder.as_ref().map(FolderWatch::state).unwrap_or_default();
+            self.look(&state).await;
+            if let Some(ready) = ready.take() {
+                tokio::spawn(all_tried(self.tried(), ready));
+            }
+            let folder_changed = async {
+                match &mut folder {
+                    Some(folder) => folder.changed().await.is_some(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                alive = folder_changed => {
+                    anyhow::ensure!(alive, "the watch of the plugin folder ended");
+                }
+                () = poke.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Compares what is wanted with what is kept.
+    async fn look(&mut self, folder: &FolderState) {
+        if let Some(problem) = &folder.problem {
+            warn!(problem, "the plugin folder cannot be read; what is live stays so");
+        }
+        let objects = self.objects.as_ref().map(|it| it.all()).unwrap_or_default();
+        let objects: BTreeMap<PluginName, PluginObject> =
+            objects.into_iter().filter_map(|it| Some((it.name.parse().ok()?, it))).collect();
+        let own = |name: &PluginName| objects.get(name).is_some_and(|it| !it.is_mirror());
+
+        let files = folder::assign(folder, &self.shared.board, own);
+        for (path, state) in self.shared.board.set_files(files.states) {
+            if let FileState::Unused { digest, reason, .. } = state {
+                let digest = digest.map(|digest| digest.short());
+                error!(file = %path.display(), digest, kept = "none", reason, "plugin is refused");
+            }
+        }
+
+        let mut orders: BTreeMap<PluginName, Option<Order>> = BTreeMap::new();
+        let mut used: Vec<PluginSource> = Vec::new();
+        for (name, object) in objects.iter().filter(|(_, object)| !object.is_mirror()) {
+            self.hold(object).await;
+            if let Ok(spec) = &object.spec {
+                used.push(spec.source.clone());
+            }
+            orders.insert(name.clone(), self.order_for(object).await);
+        }
+        for (name, file) in files.plugins {
+            let mirror = objects.get(&name);
+            if let Some(mirror) = mirror {
+                self.hold(mirror).await;
+            }
+            let wanted = Wanted {
+                origin: Origin::Folder(file.path.clone()),
+                artifact: file.artifact,
+                pin: None,
+                grants: Ok(self.grants.entry(name.as_str())),
+                limits: None,
+                config: file.config,
+                mode: mirror
+                    .and_then(|it| it.spec.as_ref().ok())
+                    .map(|it| it.mode)
+                    .unwrap_or_default(),
+                known: mirror.map(|it| Box::new(it.status.clone())),
+            };
+            self.mirror(&name, &file.path, mirror).await;
+            orders.insert(name, Some(Order::Run(Arc::new(wanted))));
+        }
+        for (name, object) in objects.iter().filter(|(name, _)| !orders.contains_key(*name)) {
+            let object_of = Some(Farewell::Delete(Box::new(object.clone())));
+            let ending = Ending { release: releases(object), object: object_of };
+            orders.insert(name.clone(), Some(Order::End(ending)));
+        }
+        for name in self.keepers.keys().filter(|name| !orders.contains_key(*name)) {
+            let gone = Order::End(Ending { release: false, object: None });
+            orders.insert(name.clone(), Some(gone));
+        }
+        self.sources.keep_only(&used);
+        // Those that go make room for those that come.
+        let (ends, runs): (Vec<_>, Vec<_>) = orders
+            .into_iter()
+            .filter_map(|(name, order)| Some((name, order?)))
+            .partition(|(_, order)| matches!(order, Order::End(_)));
+        for (name, order) in ends.into_iter().chain(runs) {
+            let uid = objects.get(&name).map(|object| object.uid.clone());
+            self.shared.writer.know(name.as_str(), uid);
+            self.give(name, order);
+        }
+        self.drop_idle();
+    }
+
+    /// What to do about a Plugin object; nothing while its source is not known yet.
+    async fn order_for(&mut self, object: &PluginObject) -> Option<Order> {
+        if object.deleting {
+            let release = releases(object);
+            let farewell = object.held.then(|| Farewell::LetGo(Box::new(object.clone())));
+            return Some(Order::End(Ending { release, object: farewell }));
+        }
+        let spec = match &object.spec {
+            Ok(spec) => spec.clone(),
+            Err(error) => return Some(Order::Run(Arc::new(unreadable(object, error)))),
+        };
+        let artifact = self.sources.look(&spec.source).await?;
+        let config = serde_json::to_string(&spec.config).unwrap_or_else(|_| "{}".to_owned());
+        Some(Order::Run(Arc::new(Wanted {
+            origin: Origin::Object(format!("Plugin {} ({})", object.name, place(&spec.source))),
+            artifact,
+            pin: spec.digest,
+            grants: wanted::entry(spec.grants.as_ref()),
+            limits: spec.limits,
+            config: config.into(),
+            mode: spec.mode,
+            known: Some(Box::new(object.status.clone())),
+        })))
+    }
+
+    /// Keeps the host's finalizer on an object whose deletion has to wait for the host.
+    async fn hold(&mut self, object: &PluginObject) {
+        let wanted = releases(object);
+        if object.deleting || object.held == wanted {
+            return;
+        }
+        let result = self.shared.writer.hold(object, wanted).await;
+        self.tell(&object.name, "its finalizer cannot be changed", result);
+    }
+
+    /// Shows a plugin of the folder as a Plugin object.
+    async fn mirror(
+        &mut self,
+        name: &PluginName,
+        path: &std::path::Path,
+        mirror: Option<&PluginObject>,
+    ) {
+        let served = self.objects.as_ref().is_some_and(|it| it.served());
+        if !served || mirror.is_some() {
+            return;
+        }
+        let file = path.file_name().map(|file| file.to_string_lossy().into_owned());
+        let result =
+            self.shared.writer.create_mirror(name.as_str(), &file.unwrap_or_default()).await;
+        let result = match result {
+            // The watch has not brought it yet.
+            Err(KubeError::AlreadyExists(_)) => Ok(()),
+            other => other,
+        };
+        self.tell(name.as_str(), "it cannot be shown as a Plugin object", result);
+    }
+
+    /// Says what is wrong with an object, once.
+    fn tell(&mut self, name: &str, what: &str, result: Result<(), KubeError>) {
+        match result {
+            Ok(()) => drop(self.told.remove(name)),
+            Err(error) => {
+                let text = format!("{what}: {error}");
+                if self.told.get(name) != Some(&text) {
+                    warn!(plugin = name, "{text}");
+                    self.told.insert(name.to_owned(), text);
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, name: PluginName, order: Order) {
+        if let Some(handle) = self.keepers.get(&name) {
+            handle.orders.send_replace(order);
+            return;
+        }
+        let (orders, receiver) = watch::channel(order);
+        let (counter, done) = watch::channel(0);
+        let keeper = Keeper::new(name.clone(), self.shared.clone());
+        tokio::spawn(keeper.run(receiver, counter));
+        self.keepers.insert(name, Handle { orders, done });
+    }
+
+    /// Ends keepers whose plugin is out.
+    fn drop_idle(&mut self) {
+        let board = &self.shared.board;
+        self.keepers.retain(|name, handle| {
+            let ended =
+                matches!(*handle.orders.borrow(), Order::End(_)) && *handle.done.borrow() > 0;
+            !ended || board.is_known(name)
+        });
+    }
+
+    fn tried(&self) -> Vec<watch::Receiver<u64>> {
+        self.keepers.values().map(|handle| handle.done.clone()).collect()
+    }
+}
+
+async fn all_tried(tried: Vec<watch::Receiver<u64>>, ready: impl FnOnce()) {
+    for mut done in tried {
+        // A keeper that is gone has nothing left to try.
+        done.wait_for(|count| *count > 0).await.ok();
+    }
+    ready();
+}
+
+async fn watch_folder(path: PathBuf) -> anyhow::Result<FolderWatch> {
+    let started =
+        tokio::task::spawn_blocking(move || FolderWatch::start(&path, FolderOptions::default()));
+    let watch = started.await.context("the folder's first look was interrupted")??;
+    if watch.state().entries.is_empty() {
+        warn!("the plugin folder holds no *.wasm file yet");
+    }
+    Ok(watch)
+}
+
+fn releases(object: &PluginObject) -> bool {
+    object.spec.as_ref().is_ok_and(|it| it.deletion_policy == DeletionPolicy::ReleaseFinalizers)
+}
+
+fn unreadable(object: &PluginObject, error: &str) -> Wanted {
+    Wanted {
+        origin: Origin::Object(format!("Plugin {}", object.name)),
+        artifact: Err(format!("spec cannot be read: {error}")),
+        pin: None,
+        grants: Ok(joch_core::authority::Entry::default()),
+        limits: None,
+        config: "{}".into(),
+        mode: joch_crds::joch::PluginMode::Active,
+        known: Some(Box::new(object.status.clone())),
+    }
+}
+
+fn place(source: &PluginSource) -> String {
+    match (&source.path, &source.config_map) {
+        (Some(path), _) => path.clone(),
+        (_, Some(map)) => format!("ConfigMap {}/{}, {}", map.namespace, map.name, map.key),
+        _ => "no source".to_owned(),
+    }
+}

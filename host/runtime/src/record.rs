@@ -1,0 +1,296 @@
+//! What is known of one plugin, and the status of its Plugin object made from it. Pure.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use joch_controller::{ControllerView, ShadowLog};
+use joch_core::probation::Verdict;
+use joch_crds::joch::{HistoryEntry, HistoryEvent, PluginMode, PluginPhase};
+use serde_json::{Value, json};
+
+/// How many entries the history keeps.
+const HISTORY: usize = 10;
+/// How many of a shadow's writes the status shows.
+const SHADOW: usize = 10;
+
+/// A version that is live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) digest: String,
+    pub(crate) version: String,
+    pub(crate) verdict: Verdict,
+    /// From the first look at its bytes until every turn was given it, in milliseconds.
+    pub(crate) load_millis: u64,
+}
+
+/// A version that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) digest: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    pub(crate) about_grants: bool,
+}
+
+/// What a plugin asks for and what it got, as texts for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Grants {
+    pub(crate) requested: Vec<String>,
+    pub(crate) granted: Vec<String>,
+    pub(crate) missing: Vec<String>,
+}
+
+/// What is known of one plugin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    pub(crate) mode: PluginMode,
+    /// What is being done to make a version live.
+    pub(crate) loading: Option<String>,
+    pub(crate) live: Option<Live>,
+    pub(crate) last_good: Option<String>,
+    /// Why the newest version is not live, if it is not.
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) grants: Grants,
+    pub(crate) shadow: Option<Arc<ShadowLog>>,
+    pub(crate) terminating: bool,
+    history: VecDeque<HistoryEntry>,
+}
+
+impl Record {
+    /// Takes over what an earlier host knew.
+    pub(crate) fn recall(&mut self, history: &[HistoryEntry], last_good: Option<String>) {
+        self.history = history.iter().take(HISTORY).cloned().collect();
+        self.last_good = last_good;
+    }
+
+    /// Adds an entry, the newest first.
+    pub(crate) fn note(&mut self, entry: HistoryEntry) {
+        self.history.push_front(entry);
+        self.history.truncate(HISTORY);
+    }
+
+    /// The last thing that happened to a version was that it was rolled back: why.
+    pub(crate) fn rolled_back(&self, digest: &str) -> Option<&str> {
+        let of_it = |entry: &&HistoryEntry| {
+            entry.digest.as_deref() == Some(digest) && entry.event != HistoryEvent::Refused
+        };
+        let last = self.history.iter().find(of_it)?;
+        (last.event == HistoryEvent::RolledBack).then_some(&last.message)
+    }
+
+    /// The status of its Plugin object, as a report: what is not there is taken off.
+    pub(crate) fn report(&self, controllers: &[ControllerView]) -> Value {
+        let live = self.live.as_ref();
+        let shadow = self.shadow.as_ref().filter(|_| live.is_some());
+        let states = controllers.iter().map(
+            |view| json!({"name": view.controller, "kind": view.primary, "state": view.state}),
+        );
+        json!({
+            "phase": self.phase(),
+            "digest": live.map(|live| &live.digest),
+            "version": live.map(|live| &live.version),
+            "lastGoodDigest": self.last_good,
+            "requested": self.grants.requested,
+            "granted": self.grants.granted,
+            "missing": self.grants.missing,
+            "controllers": states.collect::<Vec<_>>(),
+            "shadow": shadow.map(|log| json!({"writes": log.total(), "recent": log.recent(SHADOW)})),
+            "history": self.history,
+            "conditions": [
+                self.ready(controllers), self.grants_satisfied(), self.compatible(), self.healthy(),
+            ],
+        })
+    }
+
+    fn phase(&self) -> PluginPhase {
+        match (self.terminating, self.mode, &self.live, &self.refusal) {
+            (true, ..) => PluginPhase::Terminating,
+            (_, PluginMode::Suspended, ..) => PluginPhase::Suspended,
+            (_, PluginMode::Shadow, Some(_), _) => PluginPhase::Shadow,
+            (_, _, Some(_), _) => PluginPhase::Active,
+            (_, _, None, Some(_)) => PluginPhase::Refused,
+            (_, _, None, None) => PluginPhase::Loading,
+        }
+    }
+
+    fn ready(&self, controllers: &[ControllerView]) -> Value {
+        let no = |reason: &str, message: &str| condition("Ready", "False", reason, message);
+        if self.terminating {
+            return no("Terminating", "the plugin is being taken out");
+        }
+        if self.mode == PluginMode::Suspended {
+            return no("Suspended", "spec.mode says so");
+        }
+        if let Some(refusal) = &self.refusal {
+            return no(refusal.reason, &refusal.message);
+        }
+        if self.live.is_none() {
+            return no("Loading", self.loading.as_deref().unwrap_or("its source is being read"));
+        }
+        match controllers.iter().find(|view| view.state != "Running") {
+            Some(view) => no("NotRunning", &format!("{}: {}", view.controller, view.state)),
+            None => condition("Ready", "True", "Running", "every controller runs"),
+        }
+    }
+
+    fn grants_satisfied(&self) -> Value {
+        let kind = "GrantsSatisfied";
+        match &self.refusal {
+            Some(refusal) if refusal.about_grants => {
+                condition(kind, "False", refusal.reason, &refusal.message)
+            }
+            _ if self.live.is_none() => condition(kind, "Unknown", "NotLoaded", ""),
+            _ if self.grants.missing.is_empty() => condition(kind, "True", "Granted", ""),
+            _ => {
+                let missing = self.grants.missing.join(", ");
+                condition(kind, "True", "OptionalMissing", &format!("not granted: {missing}"))
+            }
+        }
+    }
+
+    fn compatible(&self) -> Value {
+        match &self.refusal {
+            Some(refusal) if !refusal.about_grants && refusal.reason != "RolledBack" => {
+                condition("Compatible", "False", refusal.reason, &refusal.message)
+            }
+            _ if self.live.is_some() => condition("Compatible", "True", "Loaded", ""),
+            _ => condition("Compatible", "Unknown", "NotLoaded", ""),
+        }
+    }
+
+    fn healthy(&self) -> Value {
+        let kind = "Healthy";
+        if let Some(refusal) = self.refusal.as_ref().filter(|it| it.reason == "RolledBack") {
+            return condition(kind, "False", refusal.reason, &refusal.message);
+        }
+        match self.live.as_ref().map(|live| live.verdict) {
+            None => condition(kind, "Unknown", "NotLoaded", ""),
+            Some(Verdict::OnProbation) => {
+                condition(kind, "Unknown", "OnProbation", "it has not proved itself yet")
+            }
+            Some(Verdict::Good) => condition(kind, "True", "Proven", ""),
+            Some(Verdict::Bad) => {
+                let message = "it breaks down, and there is no version to return to";
+                condition(kind, "False", "BreaksDown", message)
+            }
+        }
+    }
+}
+
+fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({"type": kind, "status": status, "reason": reason, "message": message})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(verdict: Verdict) -> Live {
+        Live { digest: "sha256:1".into(), version: "1.0".into(), verdict, load_millis: 1 }
+    }
+
+    fn refusal(reason: &'static str, about_grants: bool) -> Refusal {
+        let message = format!("because of {reason}");
+        Refusal { digest: None, version: None, reason, message, about_grants }
+    }
+
+    fn controller(state: &str) -> ControllerView {
+        ControllerView {
+            plugin: "p".into(),
+            controller: "c".into(),
+            primary: "a.io/v1/A".into(),
+            digest: "sha256:1".into(),
+            version: "1.0".into(),
+            state: state.into(),
+            waiting: 0,
+            running: 0,
+            objects: 0,
+            turns: 0,
+        }
+    }
+
+    /// Phase, then each condition as `Type=Status/Reason`.
+    fn told(record: &Record, controllers: &[ControllerView]) -> String {
+        let report = record.report(controllers);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let conditions = report["conditions"].as_array().unwrap().iter().map(|condition| {
+            let [kind, status, reason] =
+                ["type", "status", "reason"].map(|name| text(&condition[name]));
+            format!(" {kind}={status}/{reason}")
+        });
+        text(&report["phase"]) + &conditions.collect::<String>()
+    }
+
+    #[test]
+    fn phase_and_conditions_by_what_happened() {
+        let running = [controller("Running")];
+        let record = Record::default();
+        assert_eq!(
+            told(&record, &[]),
+            "Loading Ready=False/Loading GrantsSatisfied=Unknown/NotLoaded \
+             Compatible=Unknown/NotLoaded Healthy=Unknown/NotLoaded"
+        );
+        let record = Record { live: Some(live(Verdict::Good)), ..Record::default() };
+        assert_eq!(
+            told(&record, &running),
+            "Active Ready=True/Running GrantsSatisfied=True/Granted Compatible=True/Loaded \
+             Healthy=True/Proven"
+        );
+        assert!(told(&record, &[controller("Syncing")]).contains("Ready=False/NotRunning"));
+        let record = Record { refusal: Some(refusal("DoesNotCompile", false)), ..record };
+        assert_eq!(
+            told(&record, &running),
+            "Active Ready=False/DoesNotCompile GrantsSatisfied=True/Granted \
+             Compatible=False/DoesNotCompile Healthy=True/Proven"
+        );
+        let record = Record { refusal: Some(refusal("RolledBack", false)), ..record };
+        assert!(told(&record, &running).ends_with(
+            "Ready=False/RolledBack GrantsSatisfied=True/Granted Compatible=True/Loaded \
+             Healthy=False/RolledBack"
+        ));
+        let record = Record { refusal: Some(refusal("MissingGrants", true)), ..Record::default() };
+        assert_eq!(
+            told(&record, &[]),
+            "Refused Ready=False/MissingGrants GrantsSatisfied=False/MissingGrants \
+             Compatible=Unknown/NotLoaded Healthy=Unknown/NotLoaded"
+        );
+        let record = Record {
+            live: Some(live(Verdict::Bad)),
+            mode: PluginMode::Shadow,
+            grants: Grants { missing: vec!["create on v1/ConfigMap".into()], ..Grants::default() },
+            ..Record::default()
+        };
+        assert_eq!(
+            told(&record, &running),
+            "Shadow Ready=True/Running GrantsSatisfied=True/OptionalMissing \
+             Compatible=True/Loaded Healthy=False/BreaksDown"
+        );
+        let record = Record { mode: PluginMode::Suspended, ..record };
+        assert!(told(&record, &running).starts_with("Suspended Ready=False/Suspended"));
+    }
+
+    #[test]
+    fn the_history_keeps_ten_and_knows_what_was_rolled_back_last() {
+        let entry = |event, digest: &str| HistoryEntry {
+            at: "2026-01-01T00:00:00Z".into(),
+            event,
+            digest: Some(digest.into()),
+            version: None,
+            reason: "R".into(),
+            message: format!("{digest} {event:?}"),
+        };
+        let mut record = Record::default();
+        record.note(entry(HistoryEvent::Activated, "a"));
+        record.note(entry(HistoryEvent::RolledBack, "a"));
+        record.note(entry(HistoryEvent::Refused, "a"));
+        assert_eq!(record.rolled_back("a"), Some("a RolledBack"));
+        assert_eq!(record.rolled_back("b"), None);
+        record.note(entry(HistoryEvent::Activated, "a"));
+        assert_eq!(record.rolled_back("a"), None);
+        for _ in 0..HISTORY {
+            record.note(entry(HistoryEvent::Refused, "c"));
+        }
+        assert_eq!(record.report(&[])["history"].as_array().unwrap().len(), HISTORY);
+    }
+}
