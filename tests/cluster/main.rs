@@ -3,7 +3,12 @@
 mod admin;
 mod bad_plugins;
 mod crd;
+/// Small guests of the engine's own tests.
+#[expect(dead_code, clippy::unwrap_used, reason = "the engine's tests, which use the others")]
+#[path = "../../host/engine/tests/engine/guest.rs"]
+mod guest;
 mod hello;
+mod plugin_objects;
 mod proxy;
 mod reload;
 mod stopped;

@@ -29,6 +29,9 @@ pub struct HostOptions {
     pub namespaces: Vec<String>,
     /// Where its logs and its grants file go.
     pub folder: PathBuf,
+    /// Whether it looks at Plugin objects. They belong to the whole cluster, so that only a test with a
+    /// control plane of its own may say yes.
+    pub plugin_objects: bool,
     /// Further flags.
     pub flags: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl HostOptions {
             grants: "grants = 1\n[plugins.\"*\"]\nallow = \"requested\"\n".to_owned(),
             namespaces: vec![namespace.to_owned()],
             folder: folder.to_owned(),
+            plugin_objects: false,
             flags: Vec::new(),
         }
     }
@@ -223,7 +227,8 @@ impl Drop for Host {
 }
 
 fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
-    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, flags } = options;
+    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, plugin_objects, flags } =
+        options;
     let name = "joch-controller-manager";
     let built = format!("target/release/{name}");
     let hint = format!("run `cargo build --release -p {name}`");
@@ -242,6 +247,7 @@ fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
         .arg("--cache-dir")
         .arg(folder.join("cache"))
         .args(["--admin", admin, "--log-format", "json", "--log-level", "debug"])
+        .args(["--plugin-objects", &plugin_objects.to_string()])
         .args(namespaces.iter().flat_map(|namespace| ["--namespace", namespace]))
         .args(flags)
         .stdin(Stdio::null())

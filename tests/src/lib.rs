@@ -16,6 +16,7 @@ pub mod guests;
 pub mod host;
 pub mod objects;
 pub mod paths;
+pub mod plugin_objects;
 pub mod proxy;
 pub mod stage;
 pub mod suite;

@@ -150,14 +150,17 @@ impl Fleet {
             self.mirror(&name, &file.path, mirror).await;
             orders.insert(name, Some(Order::Run(Arc::new(wanted))));
         }
-        for (name, object) in objects.iter().filter(|(name, _)| !orders.contains_key(*name)) {
+        for (name, object) in &objects {
+            if orders.contains_key(name) {
+                continue;
+            }
             let object_of = Some(Farewell::Delete(Box::new(object.clone())));
             let ending = Ending { release: releases(object), object: object_of };
             orders.insert(name.clone(), Some(Order::End(ending)));
         }
-        for name in self.keepers.keys().filter(|name| !orders.contains_key(*name)) {
+        for name in self.keepers.keys() {
             let gone = Order::End(Ending { release: false, object: None });
-            orders.insert(name.clone(), Some(gone));
+            orders.entry(name.clone()).or_insert(Some(gone));
         }
         self.sources.keep_only(&used);
         // Those that go make room for those that come.
@@ -166,8 +169,9 @@ impl Fleet {
             .filter_map(|(name, order)| Some((name, order?)))
             .partition(|(_, order)| matches!(order, Order::End(_)));
         for (name, order) in ends.into_iter().chain(runs) {
-            let uid = objects.get(&name).map(|object| object.uid.clone());
-            self.shared.writer.know(name.as_str(), uid);
+            if let Some(object) = objects.get(&name) {
+                self.shared.writer.know(name.as_str(), &object.uid);
+            }
             self.give(name, order);
         }
         self.drop_idle();

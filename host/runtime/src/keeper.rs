@@ -409,6 +409,7 @@ impl Keeper {
         match self.say_farewell(ending).await {
             Ok(()) => {
                 self.shared.board.remove(&self.name);
+                self.shared.writer.forget(self.name.as_str());
                 let (name, shared) = (self.name.clone(), self.shared.clone());
                 *self = Self::new(name, shared);
             }

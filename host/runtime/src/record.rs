@@ -107,7 +107,8 @@ impl Record {
         match (self.terminating, self.mode, &self.live, &self.refusal) {
             (true, ..) => PluginPhase::Terminating,
             (_, PluginMode::Suspended, ..) => PluginPhase::Suspended,
-            (_, PluginMode::Shadow, Some(_), _) => PluginPhase::Shadow,
+            // What is live, not what is wanted.
+            (_, _, Some(_), _) if self.shadow.is_some() => PluginPhase::Shadow,
             (_, _, Some(_), _) => PluginPhase::Active,
             (_, _, None, Some(_)) => PluginPhase::Refused,
             (_, _, None, None) => PluginPhase::Loading,
@@ -257,7 +258,7 @@ mod tests {
         );
         let record = Record {
             live: Some(live(Verdict::Bad)),
-            mode: PluginMode::Shadow,
+            shadow: Some(Arc::default()),
             grants: Grants { missing: vec!["create on v1/ConfigMap".into()], ..Grants::default() },
             ..Record::default()
         };

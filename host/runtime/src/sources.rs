@@ -35,8 +35,11 @@ impl Drop for Folder {
 /// A ConfigMap, and the component that was read from it last.
 struct Map {
     feed: Feed,
-    read: Option<(Arc<[u8]>, Result<Artifact, String>)>,
+    read: Option<(Arc<[u8]>, Looked)>,
 }
+
+/// What a source holds: a version, or why there is none.
+type Looked = Result<Artifact, String>;
 
 impl Sources {
     /// No sources; `poke` is notified of changes.
@@ -44,8 +47,8 @@ impl Sources {
         Self { registry, poke, folders: HashMap::new(), maps: HashMap::new() }
     }
 
-    /// What a source holds now: a version, or why there is none; nothing while that is not known yet.
-    pub(crate) async fn look(&mut self, source: &PluginSource) -> Option<Result<Artifact, String>> {
+    /// What a source holds now; nothing while that is not known yet.
+    pub(crate) async fn look(&mut self, source: &PluginSource) -> Option<Looked> {
         match (&source.path, &source.config_map) {
             (Some(path), None) => Some(self.file(Path::new(path)).await),
             (None, Some(map)) => self.map(map),
@@ -64,7 +67,7 @@ impl Sources {
             .retain(|map, _| used.iter().any(|source| source.config_map.as_ref() == Some(map)));
     }
 
-    async fn file(&mut self, path: &Path) -> Result<Artifact, String> {
+    async fn file(&mut self, path: &Path) -> Looked {
         let parent = path.parent().ok_or_else(|| format!("{} is no file", path.display()))?;
         if !self.folders.contains_key(parent) {
             let folder = follow(parent.to_owned(), self.poke.clone()).await;
@@ -81,7 +84,7 @@ impl Sources {
         Artifact::of_file(entry).map_err(|error| error.to_string())
     }
 
-    fn map(&mut self, source: &ConfigMapSource) -> Option<Result<Artifact, String>> {
+    fn map(&mut self, source: &ConfigMapSource) -> Option<Looked> {
         let (registry, poke) = (&self.registry, &self.poke);
         let map = self.maps.entry(source.clone()).or_insert_with(|| Map {
             feed: registry.feed(source.clone(), poke.clone()),

@@ -60,13 +60,13 @@ pub(crate) enum Reach {
     /// In a file, which is read when it is needed.
     File(Box<FolderEntry>),
     /// In memory.
-    Held(Package),
+    Held(Box<Package>),
 }
 
 impl Artifact {
     pub(crate) fn held(package: Package) -> Self {
         let (digest, manifest) = (package.digest, Arc::new(package.manifest.clone()));
-        Self { digest, manifest, bytes: Reach::Held(package) }
+        Self { digest, manifest, bytes: Reach::Held(Box::new(package)) }
     }
 
     /// The artifact of a file that was found.
@@ -89,7 +89,7 @@ impl Artifact {
     pub(crate) fn package(&self) -> Result<Package, EntryError> {
         match &self.bytes {
             Reach::File(entry) => entry.load(),
-            Reach::Held(package) => Ok(package.clone()),
+            Reach::Held(package) => Ok(package.as_ref().clone()),
         }
     }
 }

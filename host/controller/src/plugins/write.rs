@@ -48,7 +48,9 @@ impl PluginWriter {
         let params =
             PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let created = self.api().await?.create(&params, &object).await;
-        created.map(drop).map_err(|error| translate(error, "create", &plugin_key(plugin)))
+        let created = created.map_err(|error| translate(error, "create", &plugin_key(plugin)))?;
+        self.know(plugin, &created.metadata.uid.unwrap_or_default());
+        Ok(())
     }
 
     /// Deletes an object, this very one.
@@ -150,9 +152,14 @@ impl PluginWriter {
         self.shared.notes.about_plugin(plugin, Note { warning, reason, message });
     }
 
-    /// From now on events about the plugin go to this object, or nowhere.
-    pub fn know(&self, plugin: &str, uid: Option<String>) {
-        self.shared.notes.know_plugin(plugin, uid);
+    /// From now on events about the plugin go to the object of this uid.
+    pub fn know(&self, plugin: &str, uid: &str) {
+        self.shared.notes.know_plugin(plugin, Some(uid.to_owned()));
+    }
+
+    /// The plugin is out: there is nothing to tell any more.
+    pub fn forget(&self, plugin: &str) {
+        self.shared.notes.know_plugin(plugin, None);
     }
 
     async fn api(&self) -> Result<Api<DynamicObject>, KubeError> {
