@@ -29,7 +29,34 @@ pub trait Controller {
 
     /// Cleans up before an object goes: called instead of [`reconcile`](Self::reconcile) once it is
     /// being deleted, if the manifest names a `finalizer`. [`Outcome::Done`], the default, lets the host
-    /// take the finalizer off; [`Outcome::RequeueAfter`] means: not yet.
+    /// take the finalizer off; [`Outcome::RequeueAfter`] means: not yet. Objects that are owned need no
+    /// clean-up: the garbage collector removes them.
+    ///
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Context, Controller, Failure, Outcome, Propagation, fake::FakeHost};
+    /// # use serde_json::{Value, json};
+    /// # struct Registrar;
+    /// impl Controller for Registrar {
+    ///     type Object = Value;
+    ///
+    ///     fn reconcile(&self, cx: &Context, _: Value) -> Result<Outcome, Failure> {
+    ///         let entry = cx.change(ConfigMap::KIND, cx.name()).in_namespace("registry");
+    ///         entry.apply(&json!({}))?;
+    ///         Ok(Outcome::Done)
+    ///     }
+    ///
+    ///     fn finalize(&self, cx: &Context, _: Value) -> Result<Outcome, Failure> {
+    ///         let entry = cx.change(ConfigMap::KIND, cx.name()).in_namespace("registry");
+    ///         entry.delete(Propagation::Background)?;
+    ///         Ok(Outcome::Done)
+    ///     }
+    /// }
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &json!({}));
+    /// # host.reconcile(&Registrar, ConfigMap::KIND, "team/x").unwrap();
+    /// # assert_eq!(host.finalize(&Registrar, ConfigMap::KIND, "team/x"), Ok(Outcome::Done));
+    /// # assert_eq!(host.list(ConfigMap::KIND).len(), 1);
+    /// ```
     ///
     /// # Errors
     ///
@@ -45,6 +72,18 @@ pub trait Controller {
 /// Reads are in [`get`](Self::get), [`find`](Self::find), [`read`](Self::read) and
 /// [`query`](Self::query); writes in [`change`](Self::change); the status in
 /// [`report_status`](Self::report_status); Jobs in [`start_job`](Self::start_job).
+///
+/// ```
+/// # use joch_plugin::{ConfigMap, Outcome, fake::FakeHost};
+/// # let host = FakeHost::new();
+/// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+/// # let cx = host.context(ConfigMap::KIND, "team/x");
+/// assert_eq!((cx.namespace(), cx.name()), (Some("team"), "x"));
+/// let child = format!("{}-run", cx.name());
+/// let expires = cx.now() + std::time::Duration::from_secs(60);
+/// let outcome = Outcome::RequeueAfter(expires.since(cx.now()));
+/// # assert_eq!((&*child, outcome), ("x-run", Outcome::after_secs(60)));
+/// ```
 #[derive(Debug)]
 pub struct Context {
     pub(crate) host: Host,
@@ -99,6 +138,14 @@ impl Context {
     /// An owner reference to the object being reconciled, as its manager. [`Change::owned`] adds it by
     /// itself; this is for bodies that nest it elsewhere, and for comparing.
     ///
+    /// ```
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
+    /// assert_eq!(cx.owner_reference().kind, "ConfigMap");
+    /// ```
+    ///
     /// [`Change::owned`]: crate::Change::owned
     pub fn owner_reference(&self) -> OwnerReference {
         OwnerReference {
@@ -111,6 +158,21 @@ impl Context {
     }
 
     /// The plugin's own settings. With `#[serde(default)]` on the type, no settings are fine too.
+    ///
+    /// ```
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # host.config(&serde_json::json!({ "greeting": "Moin" }));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
+    /// #[derive(Default, serde::Deserialize)]
+    /// #[serde(default)]
+    /// struct Settings { greeting: String }
+    ///
+    /// let settings: Settings = cx.config()?;
+    /// assert_eq!(settings.greeting, "Moin");
+    /// # Ok::<(), joch_plugin::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -228,7 +228,7 @@ impl FakeHost {
         kind: Kind<T>,
         name: &str,
     ) -> Result<Outcome, Failure> {
-        self.call(controller, &reference(kind, name), Step::Reconcile)
+        export::run(controller, &self.context(kind, name), Step::Reconcile)
     }
 
     /// Calls [`Controller::finalize`] for an object that is there.
@@ -243,31 +243,39 @@ impl FakeHost {
         kind: Kind<T>,
         name: &str,
     ) -> Result<Outcome, Failure> {
-        self.call(controller, &reference(kind, name), Step::Finalize)
+        export::run(controller, &self.context(kind, name), Step::Finalize)
     }
 
+    /// The context of a call for an object that is there, to test a function of a controller by itself.
+    ///
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Context, Error, fake::FakeHost};
+    /// # use serde_json::json;
+    /// fn names(cx: &Context) -> Result<Vec<String>, Error> {
+    ///     let maps = cx.query(ConfigMap::KIND).list()?;
+    ///     Ok(maps.into_iter().map(|map| map.metadata.name).collect())
+    /// }
+    ///
+    /// let host = FakeHost::new();
+    /// host.put(ConfigMap::KIND, "team/a", &json!({}));
+    /// let cx = host.context(ConfigMap::KIND, "team/a");
+    /// assert_eq!(names(&cx).unwrap(), ["a"]);
+    /// ```
     #[track_caller]
-    fn call<C: Controller>(
-        &self,
-        controller: &C,
-        what: &ObjectRef,
-        step: Step,
-    ) -> Result<Outcome, Failure> {
-        let Some(target) = self.world().begin(what) else {
+    pub fn context<T>(&self, kind: Kind<T>, name: &str) -> Context {
+        let what = reference(kind, name);
+        let mut world = self.world();
+        let Some(target) = world.begin(&what) else {
             panic!("{what} is not there: put it there first");
         };
-        let cx = {
-            let world = self.world();
-            Context {
-                host: self.host.clone(),
-                controller: MANAGER.to_owned(),
-                object: or_panic(world.object(&target)),
-                target,
-                now: world.now,
-                attempt: world.attempt,
-            }
-        };
-        export::run(controller, &cx, step)
+        Context {
+            host: self.host.clone(),
+            controller: MANAGER.to_owned(),
+            object: or_panic(world.object(&target)),
+            target,
+            now: world.now,
+            attempt: world.attempt,
+        }
     }
 }
 

@@ -20,16 +20,20 @@ impl Context {
     /// The name has to be the same each time, so that a repeated start finds the first one. What the
     /// body leaves out of `apiVersion`, `kind` and namespace is filled in.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{Context, Failure, Started};
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Started, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// # use serde_json::json;
-    /// # fn example(cx: &Context, pod: serde_json::Value) -> Result<(), Failure> {
+    /// # let pod = json!({ "spec": { "containers": [{ "name": "a", "image": "busybox" }] } });
     /// let name = format!("{}-run", cx.name());
     /// let job = json!({ "metadata": { "name": name }, "spec": { "template": pod } });
     /// if let Started::Created(job) = cx.start_job(&job)? {
     ///     cx.info("started", &[("job", &job.name)]);
     /// }
-    /// # Ok(()) }
+    /// # assert_eq!(host.wrote(), ["create Job team/x-run"]);
+    /// # Ok::<(), joch_plugin::StartError>(())
     /// ```
     ///
     /// # Errors

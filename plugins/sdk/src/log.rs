@@ -30,11 +30,13 @@ impl Context {
 
     /// Logs what an operator wants to read on a good day.
     ///
-    /// ```no_run
-    /// # use joch_plugin::Context;
-    /// # fn example(cx: &Context, job: &str) {
-    /// cx.info("started", &[("job", &job), ("attempt", &cx.attempt())]);
-    /// # }
+    /// ```
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
+    /// cx.info("started", &[("job", &"build-1"), ("attempt", &cx.attempt())]);
+    /// # assert_eq!(host.lines()[0].fields[1].1, "0");
     /// ```
     pub fn info(&self, message: &str, fields: &[Field<'_>]) {
         self.log(Level::Info, message, fields);

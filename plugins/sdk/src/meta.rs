@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::{Kind, Timestamp};
 
 /// An object's `metadata`.
+///
+/// ```
+/// use joch_plugin::ObjectMeta;
+/// # use serde_json::json;
+///
+/// # let owner = json!({ "apiVersion": "v1", "kind": "X", "name": "x", "uid": "u", "controller": true });
+/// # let read = json!({ "name": "a", "ownerReferences": [owner] });
+/// # let meta: ObjectMeta = serde_json::from_value(read).unwrap();
+/// let ours = meta.is_controlled_by("u") && !meta.is_deleting();
+/// # assert!(ours);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ObjectMeta {

@@ -13,10 +13,14 @@ impl Context {
     /// A metric that only grows.
     ///
     /// ```
-    /// # use joch_plugin::{Context, Failure};
-    /// # fn example(cx: &Context) {
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// cx.counter("builds_total").label("result", "failed").add(1.0);
-    /// # }
+    /// cx.gauge("queued_builds").set(3.0);
+    /// cx.histogram("build_seconds").observe(12.5);
+    /// # assert_eq!(host.measurements().len(), 3);
     /// ```
     pub fn counter<'cx>(&'cx self, name: &str) -> Metric<'cx, Counter> {
         Metric::new(self, Measure::Add, name)

@@ -17,12 +17,18 @@ impl Context {
     /// A question about many objects of one kind, by default in the namespace of the object being
     /// reconciled. A change of the answer repeats the reconcile.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{Context, Failure, Job};
-    /// # fn example(cx: &Context) -> Result<(), Failure> {
-    /// let jobs = cx.query(Job::KIND).owned().labels("kubetask.io/task=build").list()?;
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Job, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let meta = serde_json::json!({ "labels": { "app": "build" } });
+    /// # host.put(Job::KIND, "team/b", &serde_json::json!({ "metadata": meta, "status": { "failed": 1 } }));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
+    /// let jobs = cx.query(Job::KIND).labels("app=build").list()?;
     /// let failed = jobs.iter().filter(|job| job.status.failed > 0).count();
-    /// # Ok(()) }
+    /// assert_eq!(failed, 1);
+    /// assert_eq!(cx.query(Job::KIND).owned().count()?, 0);
+    /// # Ok::<(), joch_plugin::Error>(())
     /// ```
     pub fn query<T>(&self, kind: Kind<T>) -> Query<'_, T> {
         Query {

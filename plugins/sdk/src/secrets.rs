@@ -8,11 +8,15 @@ impl Context {
     /// One value of a Secret, by default of one in the namespace of the object being reconciled.
     ///
     /// ```
-    /// # use joch_plugin::{Context, Failure};
-    /// # fn example(cx: &Context) -> Result<String, Failure> {
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # host.secret("team/registry", "token", "hush");
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// let token = cx.secret("registry", "token").placeholder()?;
     /// let authorization = format!("Bearer {token}"); // a header of an outgoing request
-    /// # Ok(authorization) }
+    /// # assert!(!authorization.contains("hush"));
+    /// # Ok::<(), joch_plugin::Error>(())
     /// ```
     pub fn secret(&self, name: impl Into<String>, key: impl Into<String>) -> SecretValue<'_> {
         let namespace = self.namespace().map(str::to_owned);

@@ -14,13 +14,20 @@ use crate::{
 impl Context {
     /// A write to the object of that name, in the namespace of the object being reconciled.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{ConfigMap, Context, Failure};
+    /// ```
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// # use serde_json::json;
-    /// # fn example(cx: &Context) -> Result<(), Failure> {
     /// let data = json!({ "data": { "prompt": "Say hello." } });
-    /// cx.change(ConfigMap::KIND, "prompt").owned().apply(&data)?;
-    /// # Ok(()) }
+    /// let stored = cx.change(ConfigMap::KIND, "prompt").owned().apply(&data)?.object()?;
+    /// assert!(stored.metadata.is_controlled_by(cx.uid()));
+    ///
+    /// let version = stored.metadata.resource_version;
+    /// let patch = json!({ "data": { "prompt": "Say good-bye." } });
+    /// cx.change(ConfigMap::KIND, "prompt").if_version(version).merge(&patch)?;
+    /// # Ok::<(), joch_plugin::Error>(())
     /// ```
     pub fn change<T>(&self, kind: Kind<T>, name: &str) -> Change<T> {
         Change {
