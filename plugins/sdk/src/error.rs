@@ -6,6 +6,24 @@ use crate::{Denial, ObjectRef, bindings::joch::kube::types};
 
 /// Why a call to the host failed. None of these ends the reconcile by itself: match on the ones that
 /// are part of the plan, and hand the rest on with `?`, which makes them a [`Failure`](crate::Failure).
+///
+/// ```
+/// # use joch_plugin::{ConfigMap, Context, Error, Failure, fake::FakeHost};
+/// # use serde_json::json;
+/// fn claim(cx: &Context) -> Result<bool, Failure> {
+///     match cx.change(ConfigMap::KIND, "lock").owned().create(&json!({})) {
+///         Ok(_) => Ok(true),
+///         Err(Error::AlreadyExists(_)) => Ok(false),
+///         Err(other) => Err(other.into()),
+///     }
+/// }
+/// # let host = FakeHost::new();
+/// # host.put(ConfigMap::KIND, "team/x", &json!({}));
+/// # let cx = host.context(ConfigMap::KIND, "team/x");
+/// # assert_eq!((claim(&cx), claim(&cx)), (Ok(true), Ok(false)));
+/// # host.fail("create", "v1/ConfigMap", Error::Stale);
+/// # assert_eq!(claim(&cx).unwrap_err().reason(), "Stale");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {

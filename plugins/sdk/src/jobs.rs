@@ -4,7 +4,9 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Context, Error, Failure, Job, ObjectRef, bindings::joch::kube::jobs, json};
+use crate::{
+    Context, Error, Failure, Job, ObjectRef, bindings::joch::kube::jobs, host::Calls as _, json,
+};
 
 /// How soon a Job of the same name is tried again while the old one is being deleted.
 const TERMINATING_RETRY: Duration = Duration::from_secs(2);
@@ -18,16 +20,20 @@ impl Context {
     /// The name has to be the same each time, so that a repeated start finds the first one. What the
     /// body leaves out of `apiVersion`, `kind` and namespace is filled in.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{Context, Failure, Started};
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Started, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// # use serde_json::json;
-    /// # fn example(cx: &Context, pod: serde_json::Value) -> Result<(), Failure> {
+    /// # let pod = json!({ "spec": { "containers": [{ "name": "a", "image": "busybox" }] } });
     /// let name = format!("{}-run", cx.name());
     /// let job = json!({ "metadata": { "name": name }, "spec": { "template": pod } });
     /// if let Started::Created(job) = cx.start_job(&job)? {
     ///     cx.info("started", &[("job", &job.name)]);
     /// }
-    /// # Ok(()) }
+    /// # assert_eq!(host.wrote(), ["create Job team/x-run"]);
+    /// # Ok::<(), joch_plugin::StartError>(())
     /// ```
     ///
     /// # Errors
@@ -37,7 +43,7 @@ impl Context {
         // The name is the body's own: a start without one is the host's to refuse.
         let target = Job::KIND.beside(self, "");
         let body = json::encode_object(&target, job).map_err(StartError::Refused)?;
-        match jobs::start(&body) {
+        match self.host().start(&body) {
             Ok(jobs::Started::Created(job)) => Ok(Started::Created(job)),
             Ok(jobs::Started::AlreadyRunning(job)) => Ok(Started::AlreadyRunning(job)),
             Ok(jobs::Started::Other(text)) => Ok(Started::Other(text)),

@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::{Condition, Kind, ObjectMeta, Timestamp};
 
 /// A ConfigMap.
+///
+/// ```
+/// use joch_plugin::ConfigMap;
+///
+/// let data = [("text".to_owned(), "Hello".to_owned())].into();
+/// let map = ConfigMap { data, ..ConfigMap::default() }; // a body for `apply`
+/// # assert_eq!(serde_json::to_value(map).unwrap()["data"]["text"], "Hello");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ConfigMap {
@@ -24,6 +32,20 @@ impl ConfigMap {
 }
 
 /// A Job as its owner sees it: what became of it. To start one, give [`start_job`] any JSON.
+///
+/// ```
+/// use joch_plugin::{Job, JobOutcome};
+/// # use serde_json::json;
+///
+/// # let complete = json!([{ "type": "Complete", "status": "True" }]);
+/// # let job: Job = serde_json::from_value(json!({ "status": { "conditions": complete } })).unwrap();
+/// let phase = match job.outcome() {
+///     None => "Running",
+///     Some(JobOutcome::Complete) => "Completed",
+///     Some(JobOutcome::Failed(_)) => "Failed",
+/// };
+/// # assert_eq!(phase, "Completed");
+/// ```
 ///
 /// [`start_job`]: crate::Context::start_job
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -4,7 +4,12 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Context, Error, Kind, ObjectRef, bindings::joch::kube::reader, json};
+use crate::{
+    Context, Error, Kind, ObjectRef,
+    bindings::joch::kube::reader,
+    host::{Calls as _, Host},
+    json,
+};
 
 /// How fresh an answer has to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,11 +27,15 @@ pub enum Freshness {
 impl Context {
     /// Reads one object that has to be there, in the namespace of the object being reconciled.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{ConfigMap, Context, Failure};
-    /// # fn example(cx: &Context) -> Result<(), Failure> {
+    /// ```
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # host.put(ConfigMap::KIND, "team/settings", &serde_json::json!({ "data": { "tone": "kind" } }));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// let settings = cx.get(ConfigMap::KIND, "settings")?;
-    /// # Ok(()) }
+    /// assert_eq!(settings.data["tone"], "kind");
+    /// # Ok::<(), joch_plugin::Error>(())
     /// ```
     ///
     /// # Errors
@@ -39,6 +48,15 @@ impl Context {
 
     /// Reads one object that may be missing, in the namespace of the object being reconciled.
     ///
+    /// ```
+    /// # use joch_plugin::{ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
+    /// assert_eq!(cx.find(ConfigMap::KIND, "settings")?, None);
+    /// # Ok::<(), joch_plugin::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`get`](Self::get), but for `NotFound`.
@@ -48,18 +66,23 @@ impl Context {
 
     /// A read with a namespace, a uid or a freshness of its own.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{ConfigMap, Context, Failure, Freshness};
-    /// # fn example(cx: &Context) -> Result<(), Failure> {
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Freshness, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # host.put(ConfigMap::KIND, "joch-system/defaults", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// let defaults = cx
     ///     .read(ConfigMap::KIND, "defaults")
     ///     .in_namespace("joch-system")
     ///     .fresh(Freshness::Cached)
     ///     .find()?;
-    /// # Ok(()) }
+    /// assert!(defaults.is_some());
+    /// # Ok::<(), joch_plugin::Error>(())
     /// ```
     pub fn read<T>(&self, kind: Kind<T>, name: &str) -> Read<T> {
         Read {
+            host: self.host().clone(),
             target: kind.beside(self, name),
             freshness: Freshness::default(),
             object: PhantomData,
@@ -71,6 +94,7 @@ impl Context {
 #[derive(Debug)]
 #[must_use = "nothing is read before `get`, `find` or `json`"]
 pub struct Read<T> {
+    host: Host,
     target: ObjectRef,
     freshness: Freshness,
     object: PhantomData<fn() -> T>,
@@ -131,7 +155,7 @@ impl<T> Read<T> {
     }
 
     fn raw(&self) -> Result<String, Error> {
-        reader::get(&self.target, self.freshness.into()).map_err(Error::about(&self.target))
+        self.host.get(&self.target, self.freshness.into()).map_err(Error::about(&self.target))
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     Context, Error,
     bindings::joch::kube::{events, status},
+    host::Calls as _,
     json,
 };
 
@@ -15,13 +16,16 @@ impl Context {
     /// The host adds `observedGeneration`, `updatedAt`, the start and finish times and each
     /// condition's `lastTransitionTime`, and writes only when something else than `updatedAt` differs.
     ///
-    /// ```no_run
-    /// # use joch_plugin::{Condition, Context, Failure};
+    /// ```
+    /// # use joch_plugin::{Condition, ConfigMap, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
     /// # use serde_json::json;
-    /// # fn example(cx: &Context) -> Result<(), Failure> {
-    /// let ready = Condition::new("Ready", true, "Synced", "the ConfigMap is up to date");
+    /// let ready = Condition::ready(true, "Synced", "the ConfigMap is up to date");
     /// cx.report_status(&json!({ "phase": "Ready", "conditions": [ready] }))?;
-    /// # Ok(()) }
+    /// # assert_eq!(host.status(ConfigMap::KIND, "team/x")["phase"], "Ready");
+    /// # Ok::<(), joch_plugin::Error>(())
     /// ```
     ///
     /// # Errors
@@ -46,7 +50,7 @@ impl Context {
 
     fn report(&self, status: &impl Serialize, generation: Option<i64>) -> Result<Verdict, Error> {
         let body = json::encode("the status", status)?;
-        match status::report(&body, generation).map_err(Error::about(self.target()))? {
+        match self.host().report(&body, generation).map_err(Error::about(self.target()))? {
             status::Verdict::Written => Ok(Verdict::Written),
             status::Verdict::Unchanged => Ok(Verdict::Unchanged),
             status::Verdict::Superseded(object) => Ok(Verdict::Superseded(object)),
@@ -57,12 +61,21 @@ impl Context {
     /// Records a Kubernetes Event about the object being reconciled. `reason` is one CamelCase word.
     ///
     /// Best effort: an event that is refused is logged and no reason to fail.
+    ///
+    /// ```
+    /// # use joch_plugin::{ConfigMap, Severity, fake::FakeHost};
+    /// # let host = FakeHost::new();
+    /// # host.put(ConfigMap::KIND, "team/x", &serde_json::json!({}));
+    /// # let cx = host.context(ConfigMap::KIND, "team/x");
+    /// cx.event(Severity::Warning, "Slow", "the build takes longer than usual");
+    /// # assert_eq!(host.events()[0].reason, "Slow");
+    /// ```
     pub fn event(&self, severity: Severity, reason: &str, message: &str) {
         let severity = match severity {
             Severity::Normal => events::Severity::Normal,
             Severity::Warning => events::Severity::Warning,
         };
-        if let Err(error) = events::publish(severity, reason, message) {
+        if let Err(error) = self.host().publish(severity, reason, message) {
             let error = Error::about(self.target())(error);
             self.warn("event refused", &[("reason", &reason), ("error", &error)]);
         }
