@@ -3,6 +3,7 @@
 //! Invariant: this crate knows no WebAssembly engine. It calls guests through
 //! [`joch_core::port::Invoke`] and serves them through [`joch_core::port::Session`].
 
+mod access;
 mod cached;
 mod client;
 mod controller;
@@ -14,6 +15,8 @@ mod registry;
 mod session;
 mod store;
 
+pub use access::{Access, Accesses};
 pub use client::connect;
+pub use kinds::{Resource, resources};
 pub use metrics::Metrics;
 pub use registry::{ControllerView, Registry, RegistryError, Version};

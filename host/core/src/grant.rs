@@ -16,9 +16,9 @@ mod secret;
 
 pub use http::{HttpRule, decide_http};
 pub use jobs::{JobGrant, Profile, SecretUse};
-pub use kube::{KubeCall, KubeRule, Part, Verb, decide};
+pub use kube::{KubeCall, KubeRule, Part, Verb, decide, effective};
 pub use place::{Namespaces, Place};
-pub use secret::{SecretRule, decide_secret};
+pub use secret::{SecretRule, decide_secret, effective_secrets};
 
 pub(crate) use danger::{harmless_http, harmless_kube, harmless_secret, is_forbidden};
 pub(crate) use http::missing as missing_http;

@@ -235,6 +235,22 @@ pub fn decide(
     super::both(within(requested), within(granted), call)
 }
 
+/// What is both requested and granted, part by part.
+pub fn effective<'a>(
+    requested: &'a [KubeRule],
+    granted: &'a [KubeRule],
+) -> impl Iterator<Item = Part<'a>> {
+    requested.iter().flat_map(KubeRule::parts).flat_map(move |part| {
+        let about = move |rule: &&KubeRule| {
+            rule.verbs.contains(&part.verb)
+                && rule.kinds.contains(part.kind)
+                && rule.is_about(part.subresource)
+        };
+        let places = granted.iter().filter(about).flat_map(|rule| rule.namespaces.places());
+        places.filter_map(move |place| Some(Part { place: part.place.meet(place)?, ..part }))
+    })
+}
+
 /// Notes each part of a request that no granted rule covers.
 pub(crate) fn missing(requested: &[KubeRule], granted: &[KubeRule], missing: &mut Missing) {
     for rule in requested {

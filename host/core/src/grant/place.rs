@@ -54,6 +54,21 @@ pub enum Place<'a> {
     Named(&'a str),
 }
 
+impl Place<'_> {
+    /// What is in both places, for some plugin or other; none if nothing is.
+    pub(super) fn meet(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::All, place) | (place, Self::All) => Some(place),
+            (Self::Same, Self::Named(name)) | (Self::Named(name), Self::Same) => {
+                Some(Self::Named(name))
+            }
+            // The same namespace as that of a cluster-scoped primary is the cluster scope.
+            (Self::Same, Self::Cluster) | (Self::Cluster, Self::Same) => Some(Self::Cluster),
+            (mine, theirs) => (mine == theirs).then_some(mine),
+        }
+    }
+}
+
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

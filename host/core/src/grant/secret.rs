@@ -120,6 +120,31 @@ pub fn decide_secret(
     super::both(within(requested), within(granted), &what)
 }
 
+/// The names (or patterns) of Secrets that are both requested and granted, and where.
+pub fn effective_secrets<'a>(
+    requested: &'a [SecretRule],
+    granted: &'a [SecretRule],
+) -> impl Iterator<Item = (&'a str, Place<'a>)> {
+    fn parts(rules: &[SecretRule]) -> impl Iterator<Item = (&str, Place<'_>)> {
+        rules.iter().flat_map(|rule| {
+            let places = rule.namespaces.places();
+            rule.names
+                .iter()
+                .flat_map(move |name| places.clone().into_iter().map(move |p| (name.as_str(), p)))
+        })
+    }
+    parts(requested).flat_map(move |(asked, here)| {
+        parts(granted).filter_map(move |(given, there)| {
+            let narrower = match (name_covers(given, asked), name_covers(asked, given)) {
+                (true, _) => asked,
+                (false, true) => given,
+                (false, false) => return None,
+            };
+            Some((narrower, here.meet(there)?))
+        })
+    })
+}
+
 /// Notes each use of each name in each place that no granted rule covers.
 pub(crate) fn missing(requested: &[SecretRule], granted: &[SecretRule], missing: &mut Missing) {
     for rule in requested {

@@ -233,7 +233,7 @@ proptest! {
         primary in select(vec![Some("a"), None]),
     ) {
         let call = call(&what);
-        let with = |rules: &[KubeRule]| [&[more.clone()], rules].concat();
+        let with = |rules: &[KubeRule]| [std::slice::from_ref(&more), rules].concat();
         if decide(&requested, &granted, &call, primary).is_ok() {
             prop_assert!(decide(&with(&requested), &granted, &call, primary).is_ok());
             prop_assert!(decide(&requested, &with(&granted), &call, primary).is_ok());
