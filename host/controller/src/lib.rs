@@ -3,6 +3,7 @@
 //! Invariant: this crate knows no WebAssembly engine. It calls guests through
 //! [`joch_core::port::Invoke`] and serves them through [`joch_core::port::Session`].
 
+mod access;
 mod cached;
 mod client;
 mod controller;
@@ -17,7 +18,9 @@ mod shadow;
 mod store;
 mod trial;
 
+pub use access::{Access, Accesses};
 pub use client::connect;
+pub use kinds::{Resource, resources};
 pub use metrics::Metrics;
 pub use plugins::{Feed, PluginObject, PluginObjects, PluginWriter};
 pub use registry::{ControllerView, Registry, RegistryError, Version};

@@ -12,6 +12,7 @@ pub mod grants_file;
 pub mod job;
 pub mod manifest;
 pub mod name;
+pub mod needs;
 pub mod object;
 pub mod outcome;
 pub mod port;

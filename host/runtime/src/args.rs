@@ -4,7 +4,42 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, ValueEnum};
+use clap::{
+    ArgMatches, Args as ClapArgs, Command, CommandFactory as _, FromArgMatches as _, Parser,
+    ValueEnum,
+};
+
+/// What the process was started for.
+#[derive(Debug, Clone)]
+pub(crate) enum Invocation {
+    /// To run controllers.
+    Run(Box<Args>),
+    /// To print the roles that it needs.
+    Rbac(RbacArgs),
+}
+
+impl Invocation {
+    /// Reads the process's flags and environment; ends the process with a usage message if they are wrong.
+    pub(crate) fn parse() -> Self {
+        Self::of(&Self::command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The flags of the host, with its subcommands. The flags cannot be mixed with a subcommand, and what
+    /// the environment sets for them does not concern one.
+    fn command() -> Command {
+        Args::command()
+            .subcommand(RbacArgs::command())
+            .subcommand_negates_reqs(true)
+            .args_conflicts_with_subcommands(true)
+    }
+
+    fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_matches("rbac") {
+            Some(matches) => RbacArgs::from_arg_matches(matches).map(Self::Rbac),
+            None => Args::from_arg_matches(matches).map(|args| Self::Run(Box::new(args))),
+        }
+    }
+}
 
 /// Runs Joch's controllers: WebAssembly components loaded from a folder, each reconciling Kubernetes
 /// resources within its grants and limits
@@ -53,6 +88,34 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+/// Prints the roles that the host needs for itself and for plugins, as YAML for `kubectl apply`
+///
+/// They hold what the plugins' manifests request and the grants file grants, and nothing else. Print them
+/// again when a plugin or the grants file changes.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "rbac")]
+pub(crate) struct RbacArgs {
+    /// Plugins: files, and folders of *.wasm
+    #[arg(value_name = "DIR|FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
+
+    /// Grants file, as the host is given it; without it, plugins may only read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grants: Option<PathBuf>,
+
+    /// Namespace that the host watches, repeatable or separated by commas; by default all
+    #[arg(long = "namespace", value_name = "NS", value_delimiter = ',')]
+    pub(crate) namespaces: Vec<String>,
+
+    /// Who is bound to the roles
+    #[arg(long, value_name = "NS/NAME", default_value = "joch-system/joch-controller-manager")]
+    pub(crate) service_account: String,
+
+    /// Kubeconfig of a cluster to ask for the names of resources; by default they are guessed from the kinds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 /// How the host logs.
@@ -116,6 +179,26 @@ mod tests {
             .map(|arg| arg.get_id().to_string())
             .collect();
         assert_eq!(without, Vec::<String>::new());
+    }
+
+    fn invoked(words: &[&str]) -> Result<Invocation, clap::Error> {
+        Invocation::command()
+            .try_get_matches_from([&["joch-controller-manager"], words].concat())
+            .and_then(|matches| Invocation::of(&matches))
+    }
+
+    #[test]
+    fn rbac_is_a_subcommand_of_its_own_and_the_host_runs_without_one() {
+        Invocation::command().debug_assert();
+        let Ok(Invocation::Rbac(args)) =
+            invoked(&["rbac", "plugins", "a.wasm", "--namespace", "x,y"])
+        else {
+            panic!("no rbac")
+        };
+        assert_eq!(args.plugins, ["plugins", "a.wasm"].map(PathBuf::from));
+        assert_eq!(args.namespaces, ["x", "y"]);
+        assert!(matches!(invoked(&["--plugins", "p"]), Ok(Invocation::Run(_))));
+        assert!(invoked(&["--plugins", "p", "rbac", "p"]).is_err(), "no mixture");
     }
 
     #[test]

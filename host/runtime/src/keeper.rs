@@ -207,9 +207,8 @@ impl Keeper {
         let digest = package.digest.to_string();
         let proven =
             self.shared.board.with(&self.name, |record| record.last_good.as_ref() == Some(&digest));
-        let how_to_grant = || wanted.origin.how_to_grant(&self.name);
         let loader = &self.shared.loader;
-        let version = loader.load(&self.name, package, attempt, proven, how_to_grant).await?;
+        let version = loader.load(&self.name, package, attempt, proven).await?;
         self.install(Arc::new(version), began).await?;
         let Some(live) = &self.live else { return Ok(()) };
         let number = live.manifest.plugin.version.clone();

@@ -12,6 +12,7 @@ mod grants;
 mod keeper;
 mod load;
 mod publish;
+mod rbac;
 mod record;
 mod run;
 mod sources;
@@ -20,15 +21,15 @@ mod wanted;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 /// Runs the host with the process's flags and environment until it is told to stop.
 ///
 /// Errors are one line on stderr that names the thing and the way out; the exit code is then 1.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = args::Args::parse();
-    if let Err(error) = telemetry::start(&args.log) {
+    let invocation = args::Invocation::parse();
+    if let args::Invocation::Run(args) = &invocation
+        && let Err(error) = telemetry::start(&args.log)
+    {
         return fail(&error);
     }
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -38,7 +39,13 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::anyhow!("the async runtime cannot start: {error}")),
     };
-    match runtime.block_on(run::run(args)) {
+    let ended = runtime.block_on(async {
+        match invocation {
+            args::Invocation::Run(args) => run::run(*args).await,
+            args::Invocation::Rbac(args) => rbac::print(&args).await,
+        }
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

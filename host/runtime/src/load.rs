@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use joch_artifact::{CompileCache, EntryError, Package};
 use joch_controller::{Registry, RegistryError, ShadowLog, Trial, Version};
-use joch_core::authority::{Entry, GrantError};
+use joch_core::authority::GrantError;
 use joch_core::manifest::PluginKind;
 use joch_core::name::{Digest, PluginName};
 use joch_core::outcome::Failure;
-use joch_crds::joch::{PluginLimits, PluginMode};
+use joch_crds::joch::PluginMode;
 use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec, TRACKS};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -34,10 +34,8 @@ pub(crate) enum Refused {
     Track(String),
     #[error("{0}")]
     Spec(String),
-    #[error("the plugin requires grants that it does not have: {}; {how}", .missing.join(", "))]
-    Grants { missing: Vec<String>, how: String },
     #[error(transparent)]
-    Forbidden(GrantError),
+    Grants(#[from] GrantError),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("compiling was interrupted: {0}")]
@@ -57,8 +55,8 @@ impl Refused {
             Self::Adapter => "NotAController",
             Self::Track(_) => "UnknownTrack",
             Self::Spec(_) => "InvalidSpec",
-            Self::Grants { .. } => "MissingGrants",
-            Self::Forbidden(_) => "ForbiddenGrants",
+            Self::Grants(GrantError::Missing { .. }) => "MissingGrants",
+            Self::Grants(GrantError::Forbidden) => "ForbiddenGrants",
             Self::Load(
                 LoadError::Import(_) | LoadError::Export { .. } | LoadError::Mismatch(_),
             ) => "WrongWorld",
@@ -73,7 +71,7 @@ impl Refused {
 
     /// Whether it is the grants that are at fault and not the version.
     pub(crate) fn is_about_grants(&self) -> bool {
-        matches!(self, Self::Grants { .. } | Self::Forbidden(_))
+        matches!(self, Self::Grants(_))
     }
 
     /// Whether the same version may be accepted later though nothing is changed about the plugin.
@@ -108,7 +106,6 @@ impl Loader {
         package: Package,
         attempt: &Attempt,
         proven: bool,
-        how_to_grant: impl FnOnce() -> String,
     ) -> Result<Version, Refused> {
         let Package { digest, mut manifest, bytes } = package;
         if manifest.plugin.kind == PluginKind::Adapter {
@@ -120,8 +117,9 @@ impl Loader {
         let Attempt { grants, limits, config, mode, .. } = attempt;
         // The Plugin object's name is the identity; one artifact may run under two names.
         manifest.plugin.name = name.clone();
-        manifest.limits = effective(&manifest.limits, limits.as_ref())?;
-        let authority = authority(grants, &manifest, how_to_grant)?;
+        manifest.limits =
+            wanted::limits(&manifest.limits, limits.as_ref()).map_err(Refused::Spec)?;
+        let authority = grants.authority(&manifest)?;
         let component = self.component(&digest, bytes).await?;
         let spec = PluginSpec {
             name: name.clone(),
@@ -156,24 +154,6 @@ impl Loader {
             tokio::task::spawn_blocking(move || compiled(&engine, &cache, &digest, &bytes));
         Ok(compiled.await??)
     }
-}
-
-fn effective(
-    base: &joch_core::manifest::Limits,
-    over: Option<&PluginLimits>,
-) -> Result<joch_core::manifest::Limits, Refused> {
-    wanted::limits(base, over).map_err(Refused::Spec)
-}
-
-fn authority(
-    grants: &Entry,
-    manifest: &joch_core::manifest::Manifest,
-    how_to_grant: impl FnOnce() -> String,
-) -> Result<joch_core::authority::Authority, Refused> {
-    grants.authority(manifest).map_err(|error| match error {
-        GrantError::Missing { missing, .. } => Refused::Grants { missing, how: how_to_grant() },
-        other => Refused::Forbidden(other),
-    })
 }
 
 impl From<EntryError> for Refused {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use joch_artifact::{EntryError, FolderEntry, Package};
 use joch_core::authority::{Allow, Entry};
+use joch_core::grant::http::{HostPattern, InvalidPattern};
 use joch_core::grant::{HttpRule, JobGrant, KubeRule, Namespaces, Profile, SecretRule, SecretUse};
 use joch_core::manifest::{Limits, Manifest};
-use joch_core::name::{Digest, PluginName};
+use joch_core::name::Digest;
 use joch_core::quantity::{Bytes, Time};
 use joch_crds::joch::{
     Allow as CrdAllow, GrantScope, JobSecrets, PluginGrants, PluginLimits, PluginMode,
@@ -21,20 +22,6 @@ pub(crate) enum Origin {
     Folder(PathBuf),
     /// A Plugin object; the text tells its source.
     Object(String),
-}
-
-impl Origin {
-    /// How a person gives a plugin of this origin a grant.
-    pub(crate) fn how_to_grant(&self, plugin: &PluginName) -> String {
-        match self {
-            Self::Folder(_) => format!(
-                "grant them in the grants file under [plugins.{plugin}], e.g. allow = \"requested\""
-            ),
-            Self::Object(_) => {
-                format!("grant them in spec.grants of Plugin {plugin}, e.g. allow: requested")
-            }
-        }
-    }
 }
 
 impl std::fmt::Display for Origin {
@@ -223,18 +210,21 @@ pub(crate) fn entry(grants: Option<&PluginGrants>) -> Result<Entry, String> {
         },
         max_active: jobs.max_active,
     });
-    Ok(Entry {
+    let entry = Entry {
         allow,
         dangerous: grants.dangerous,
         kube: kube.collect::<Result<_, String>>()?,
         jobs,
         http: http.collect::<Result<_, String>>()?,
         secrets: secrets.collect::<Result<_, String>>()?,
-    })
+    };
+    entry.check().map_err(|error| format!("spec.grants: {error}"))?;
+    Ok(entry)
 }
 
-fn hosts(patterns: &[String]) -> Result<Vec<String>, String> {
-    Ok(patterns.to_vec())
+fn hosts(patterns: &[String]) -> Result<Vec<HostPattern>, String> {
+    let read = |text: &String| text.parse().map_err(|error: InvalidPattern| error.to_string());
+    patterns.iter().map(read).collect()
 }
 
 fn namespaces(scope: GrantScope, listed: &[String]) -> Result<Namespaces, String> {

@@ -1,0 +1,200 @@
+//! Whether the host may do itself what it grants: asked of the API server before a plugin loads
+//! (SelfSubjectAccessReview), so that a missing role is told in one sentence instead of one refused call
+//! after the other.
+//!
+//! # Guarantees
+//! - A refusal is the API server's own: what cannot be asked is unknown, never missing.
+//! - Kinds that the API server does not serve (yet) are left out: the plugin waits for them anyway.
+//! - Bounded: so many questions a plugin, so many under way, each within its time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use joch_core::authority::Authority;
+use joch_core::manifest::Manifest;
+use joch_core::needs::{self, Need, Where};
+use joch_core::object::Gvk;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::Client;
+use kube::api::{Api, PostParams};
+
+use crate::kinds::{Kinds, Served, lock};
+
+/// How many questions may be under way at once.
+const UNDER_WAY: usize = 8;
+/// How many questions are asked for one plugin: enough for 100 parts in 20 namespaces.
+const QUESTIONS: usize = 2_000;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer holds.
+const HOLDS: Duration = Duration::from_secs(30);
+
+/// What the host may not do of what a plugin needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    /// What the API server refuses to the host: verb, kind and place, as texts for people.
+    pub missing: Vec<String>,
+    /// What could not be asked, and why.
+    pub unknown: Vec<String>,
+}
+
+/// Asks what the host may do, and remembers the answers for a while.
+pub struct Accesses {
+    client: Client,
+    kinds: Kinds,
+    /// The namespaces that the host looks at; empty is all.
+    namespaces: Vec<String>,
+    answers: Mutex<HashMap<Question, (Instant, bool)>>,
+}
+
+/// One question: this, in this namespace (none: in all, or in the cluster scope).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    need: Need,
+    namespace: Option<String>,
+    resource: String,
+}
+
+impl Accesses {
+    /// A memory without answers. `namespaces` are those that the host looks at; empty is all.
+    #[must_use]
+    pub fn new(client: Client, namespaces: Vec<String>) -> Self {
+        let kinds = Kinds::new(client.clone());
+        Self { client, kinds, namespaces, answers: Mutex::default() }
+    }
+
+    /// Asks whether the host may do what it would do for this plugin with this authority.
+    pub async fn check(&self, manifest: &Manifest, authority: &Authority) -> Access {
+        let mut access = Access::default();
+        let served = self.served(manifest, authority, &mut access.unknown).await;
+        let scope = |kind: &Gvk| served.get(kind).map(|served| served.namespaced);
+        let needs = needs::of_plugin(manifest, authority, scope);
+        let mut questions: Vec<Question> = Vec::new();
+        for need in needs.into_keys() {
+            let Some(served) = served.get(&need.kind) else { continue };
+            questions.extend(self.questions(&need, served));
+        }
+        if questions.len() > QUESTIONS {
+            let text = format!("{} further questions", questions.len() - QUESTIONS);
+            access.unknown.push(format!("{text}: at most {QUESTIONS} are asked for a plugin"));
+            questions.truncate(QUESTIONS);
+        }
+        let down = AtomicBool::new(false);
+        let answers = futures::stream::iter(&questions)
+            .map(|question| self.answer(question, &down))
+            .buffered(UNDER_WAY);
+        let answers: Vec<_> = answers.collect().await;
+        for (question, answer) in questions.iter().zip(answers) {
+            match answer {
+                Ok(true) => {}
+                Ok(false) => access.missing.push(question.to_string()),
+                Err(reason) => access.unknown.push(format!("{question}: {reason}")),
+            }
+        }
+        access
+    }
+
+    /// The resources of the kinds concerned, as far as they are served.
+    async fn served(
+        &self,
+        manifest: &Manifest,
+        authority: &Authority,
+        unknown: &mut Vec<String>,
+    ) -> BTreeMap<Gvk, Served> {
+        let kinds: BTreeSet<Gvk> =
+            needs::of_plugin(manifest, authority, |_| None).into_keys().map(|n| n.kind).collect();
+        let mut served = BTreeMap::new();
+        for kind in kinds {
+            match self.kinds.find(&kind).await {
+                Ok(Some(found)) => drop(served.insert(kind, found)),
+                Ok(None) => {}
+                Err(error) => unknown.push(format!("{kind}: {error}")),
+            }
+        }
+        served
+    }
+
+    fn questions(&self, need: &Need, served: &Served) -> Vec<Question> {
+        let question = |namespace: Option<&String>| Question {
+            need: need.clone(),
+            namespace: namespace.cloned(),
+            resource: served.resource.plural.clone(),
+        };
+        match &need.place {
+            Where::Namespace(name) => vec![question(Some(name))],
+            Where::Watched if !self.namespaces.is_empty() => {
+                self.namespaces.iter().map(|name| question(Some(name))).collect()
+            }
+            Where::Watched | Where::Cluster => vec![question(None)],
+        }
+    }
+
+    /// The API server's answer, or the one that it gave a while ago. Once it does not answer, nothing more
+    /// is asked.
+    async fn answer(&self, question: &Question, down: &AtomicBool) -> Result<bool, String> {
+        let remembered = lock(&self.answers).get(question).copied();
+        if let Some((at, allowed)) = remembered
+            && at.elapsed() < HOLDS
+        {
+            return Ok(allowed);
+        }
+        if down.load(Ordering::Relaxed) {
+            return Err("the API server does not answer".to_owned());
+        }
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let (params, review) = (PostParams::default(), question.review());
+        let failed = |reason: String| {
+            down.store(true, Ordering::Relaxed);
+            reason
+        };
+        let allowed = tokio::time::timeout(PATIENCE, reviews.create(&params, &review))
+            .await
+            .map_err(|_| failed(format!("the API server did not answer within {PATIENCE:?}")))?
+            .map_err(|error| failed(error.to_string()))?
+            .status
+            .is_some_and(|status| status.allowed);
+        let mut answers = lock(&self.answers);
+        answers.retain(|_, (at, _)| at.elapsed() < HOLDS);
+        answers.insert(question.clone(), (Instant::now(), allowed));
+        Ok(allowed)
+    }
+}
+
+impl Question {
+    fn review(&self) -> SelfSubjectAccessReview {
+        let Need { kind, subresource, name, verb, .. } = &self.need;
+        let attributes = ResourceAttributes {
+            group: Some(kind.group.clone()),
+            version: Some(kind.version.clone()),
+            resource: Some(self.resource.clone()),
+            subresource: subresource.clone(),
+            name: name.clone(),
+            namespace: self.namespace.clone(),
+            verb: Some(verb.as_str().to_owned()),
+            ..ResourceAttributes::default()
+        };
+        SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(attributes),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        }
+    }
+}
+
+impl std::fmt::Display for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { need, namespace, .. } = self;
+        match (namespace, &need.place) {
+            (Some(namespace), _) => write!(f, "{need} in namespace {namespace}"),
+            (None, Where::Cluster) => write!(f, "{need} in the cluster scope"),
+            (None, _) => write!(f, "{need} in all namespaces"),
+        }
+    }
+}
