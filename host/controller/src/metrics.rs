@@ -46,6 +46,7 @@ pub struct Metrics {
     pub(crate) swaps: Family<PluginLabels, Counter>,
     pub(crate) denials: Family<PluginLabels, Counter>,
     pub(crate) events_dropped: Family<PluginLabels, Counter>,
+    pub(crate) status_overruled: Family<PluginLabels, Counter>,
 }
 
 impl Metrics {
@@ -63,6 +64,7 @@ impl Metrics {
             swaps: Family::default(),
             denials: Family::default(),
             events_dropped: Family::default(),
+            status_overruled: Family::default(),
         };
         let name = "controller_runtime_reconcile";
         registry.register(name, "Reconciles per controller by result", metrics.reconciles.clone());
@@ -98,6 +100,9 @@ impl Metrics {
         let name = "joch_plugin_events_dropped";
         let help = "Events that were not published because too many were under way";
         registry.register(name, help, metrics.events_dropped.clone());
+        let name = "joch_plugin_status_overruled";
+        let help = "Status reports of which the contract kept some field as it was";
+        registry.register(name, help, metrics.status_overruled.clone());
         metrics
     }
 }

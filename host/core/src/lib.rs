@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod dependency;
+pub mod finalizer;
 pub mod frame;
 pub mod grant;
 pub mod grants_file;

@@ -64,6 +64,9 @@ impl Loader {
             config,
         };
         let plugin = Plugin::new(&self.engine, &component, spec)?;
+        if manifest.controllers.iter().any(|controller| controller.finalizer.is_some()) {
+            plugin.require_finalizer()?;
+        }
         plugin.trial().await?;
 
         let (name, number) = (manifest.plugin.name.clone(), manifest.plugin.version.clone());
