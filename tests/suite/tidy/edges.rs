@@ -39,7 +39,8 @@ const RULES: &[Rule] = &[
     rule("joch-bindings", &[], KUBE),
     rule("joch-core", &[], PAPER),
     rule("joch-crds", &[], PAPER),
-    rule("joch-plugin", &[], PAPER),
+    rule("joch-plugin", &["joch-fake"], PAPER),
+    rule("joch-fake", &[], PAPER),
     rule("joch-tests", &["joch-artifact", "joch-core"], WASM),
 ];
 
