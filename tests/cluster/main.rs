@@ -2,11 +2,15 @@
 
 mod admin;
 mod bad_plugins;
+mod capabilities;
+mod controllers;
 mod crd;
+mod finalizer;
 mod hello;
 mod proxy;
 mod puppet;
 mod reload;
+mod status_contract;
 mod stopped;
 mod storm;
 mod task;

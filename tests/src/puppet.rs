@@ -44,13 +44,12 @@ pub fn with(changes: &[(&str, &str)]) -> Result<Vec<u8>> {
     Ok(joch_artifact::with_manifest(&bytes, &manifest)?)
 }
 
-/// Sets up a stage whose plugin folder holds the fixture, changed as by [`with`], and whose cluster has
-/// its kinds.
+/// Sets up a stage on the shared cluster, which has the kinds, with the fixture in its plugin folder,
+/// changed as by [`with`].
 ///
 /// # Errors
 /// As [`Stage::new`] and [`with`].
 pub async fn stage(cluster: &Cluster, test: &str, changes: &[(&str, &str)]) -> Result<Stage> {
-    cluster.apply(&definitions(), None).await?;
     let stage = Stage::new(cluster, test, &[]).await?;
     stage.plugins.install("puppet.wasm", &with(changes)?)?;
     Ok(stage)
@@ -87,6 +86,8 @@ pub struct Run {
     pub generation: i64,
     /// The controller that was called, by its name in the manifest.
     pub controller: String,
+    /// Whether the object was being deleted.
+    pub finalize: bool,
     /// What became of each step, in their order; a step that is repeated is told as often.
     pub steps: Vec<Step>,
     /// What the host says came out, once it is finished.
@@ -139,7 +140,8 @@ pub fn runs(log: &Log, name: &str) -> Vec<Run> {
                     let generation =
                         told.get("generation").and_then(Value::as_i64).unwrap_or_default();
                     let controller = controller.to_owned();
-                    open.push((id, Run { generation, controller, ..Run::default() }));
+                    let finalize = told.get("finalize").and_then(Value::as_bool) == Some(true);
+                    open.push((id, Run { generation, controller, finalize, ..Run::default() }));
                 }
             } else if let Some((_, run)) = open.iter_mut().rev().find(|(open, _)| *open == id) {
                 if let Ok(step) = serde_json::from_value(told)

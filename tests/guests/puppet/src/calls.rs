@@ -184,7 +184,11 @@ fn written(
     write: &Write,
     send: impl FnOnce(&writer::Change, &str) -> Result<String, types::Error>,
 ) -> Done {
-    done(send(&change(cx, write), &write.body.to_string()), |json| parsed(&json))
+    let mut body = write.body.clone();
+    if let Some(length) = write.pad {
+        body["data"]["pad"] = "x".repeat(length).into();
+    }
+    done(send(&change(cx, write), &body.to_string()), |json| parsed(&json))
 }
 
 fn verdict(verdict: status::Verdict) -> Value {

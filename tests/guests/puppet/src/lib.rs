@@ -2,8 +2,8 @@
 //! data. Tests drive it step by step by editing the spec.
 //!
 //! Each call answers with one log line (target `guest`) that is a JSON document: `puppet` (the object's
-//! name), `generation`, `step`, `call`, `ok`, and `answer` or `error` with `text`. A line `begin` comes
-//! before the first step. Nothing reaches the status unless the script reports it.
+//! name), `generation`, `step`, `call`, `ok`, and `answer` or `error` with `text`. A line with `begin`
+//! (the controller's name) and `finalize` (whether the object is being deleted) comes before the first step. Nothing reaches the status unless the script reports it.
 
 mod calls;
 mod script;
@@ -25,18 +25,27 @@ impl Controller for Player {
     type Object = Puppet;
 
     fn reconcile(&self, cx: &Context, puppet: Puppet) -> Result<Outcome, Failure> {
-        play(cx, &puppet, &puppet.spec.script)
+        play(cx, &puppet, &puppet.spec.script, false)
+    }
+
+    fn finalize(&self, cx: &Context, puppet: Puppet) -> Result<Outcome, Failure> {
+        play(cx, &puppet, &puppet.spec.finalize, true)
     }
 }
 
 /// Performs the steps in their order, until one ends the call.
-fn play(cx: &Context, puppet: &Puppet, script: &[Step]) -> Result<Outcome, Failure> {
+fn play(
+    cx: &Context,
+    puppet: &Puppet,
+    script: &[Step],
+    finalize: bool,
+) -> Result<Outcome, Failure> {
     let line = |mut line: serde_json::Value| {
         line["puppet"] = cx.name().into();
         line["generation"] = puppet.metadata.generation.into();
         calls::write_line(&line);
     };
-    line(json!({ "begin": cx.controller() }));
+    line(json!({ "begin": cx.controller(), "finalize": finalize }));
     for (number, step) in script.iter().enumerate() {
         for _ in 0..step.times {
             match perform(cx, &step.call) {

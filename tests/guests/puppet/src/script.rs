@@ -24,6 +24,9 @@ pub(crate) struct Spec {
     /// What a reconcile does.
     #[serde(default)]
     pub(crate) script: Vec<Step>,
+    /// What is done when the object is being deleted, if the manifest names a finalizer.
+    #[serde(default)]
+    pub(crate) finalize: Vec<Step>,
 }
 
 /// One call, so many times.
@@ -181,6 +184,8 @@ pub(crate) struct Write {
     pub(crate) owned: bool,
     /// For deletions.
     pub(crate) propagation: Option<String>,
+    /// Adds a text of so many bytes, as `data.pad`.
+    pub(crate) pad: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
