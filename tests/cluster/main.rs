@@ -2,7 +2,10 @@
 
 mod admin;
 mod bad_plugins;
+mod capabilities;
+mod controllers;
 mod crd;
+mod finalizer;
 /// Small guests of the engine's own tests.
 #[expect(dead_code, clippy::unwrap_used, reason = "the engine's tests, which use the others")]
 #[path = "../../host/engine/tests/engine/guest.rs"]
@@ -10,7 +13,9 @@ mod guest;
 mod hello;
 mod plugin_objects;
 mod proxy;
+mod puppet;
 mod reload;
+mod status_contract;
 mod stopped;
 mod storm;
 mod task;

@@ -18,6 +18,7 @@ pub mod objects;
 pub mod paths;
 pub mod plugin_objects;
 pub mod proxy;
+pub mod puppet;
 pub mod stage;
 pub mod suite;
 pub mod wait;

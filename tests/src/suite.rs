@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, RwLock};
 
 use crate::cluster::Cluster;
-use crate::paths;
+use crate::{paths, puppet};
 
 /// The variable that asks for the suite.
 pub const VARIABLE: &str = "JOCH_SUITE";
@@ -76,6 +76,7 @@ async fn shared_cluster() -> Result<&'static Cluster> {
     let start = async || {
         let cluster = Cluster::start().await?;
         cluster.apply(&paths::root().join("crds"), None).await?;
+        cluster.apply(&puppet::definitions(), None).await?;
         Ok(cluster)
     };
     CLUSTER.get_or_try_init(start).await

@@ -17,6 +17,9 @@ pub(crate) struct Cached {
     pub(crate) resource_version: String,
     pub(crate) generation: i64,
     pub(crate) deleting: bool,
+    /// When its deletion was asked for, in milliseconds since 1970; 0 if it was not.
+    pub(crate) deleted_unix_ms: u64,
+    pub(crate) finalizers: Vec<String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) owners: Vec<OwnerReference>,
 }
@@ -34,12 +37,15 @@ impl Cached {
     }
 
     fn of(json: Json, metadata: ObjectMeta) -> Self {
+        let deleted = metadata.deletion_timestamp.as_ref().map(|time| time.0.as_millisecond());
         Self {
             json,
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
+            deleted_unix_ms: deleted.and_then(|ms| u64::try_from(ms).ok()).unwrap_or_default(),
+            finalizers: metadata.finalizers.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             owners: metadata.owner_references.unwrap_or_default(),
         }

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use joch_core::object::ObjectKey;
-use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
-};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DynamicResourceScope;
 use kube::{Client, Config, Resource};
@@ -77,7 +75,7 @@ pub(crate) enum Write {
     Delete(DeleteParams),
 }
 
-/// Sends one write; a deletion's answer is none.
+/// Sends one write; the answer is none if it removed the object.
 pub(crate) async fn send(
     api: &Api<DynamicObject>,
     key: &ObjectKey,
@@ -99,26 +97,6 @@ pub(crate) async fn send(
                 }
             }
         }
-        Write::Delete(params) => api.delete(&key.name, &params).await.map(|_| None),
-    }
-}
-
-/// Lists everything that matches, page by page.
-pub(crate) async fn list(
-    api: &Api<DynamicObject>,
-    labels: Option<&str>,
-) -> Result<Vec<DynamicObject>, kube::Error> {
-    let mut params = ListParams::default().limit(500);
-    if let Some(labels) = labels {
-        params = params.labels(labels);
-    }
-    let mut objects = Vec::new();
-    loop {
-        let page = api.list(&params).await?;
-        objects.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(objects),
-        }
+        Write::Delete(params) => api.delete(&key.name, &params).await.map(|answer| answer.left()),
     }
 }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use futures::FutureExt as _;
 use joch_core::backoff;
 use joch_core::dependency::Dependencies;
+use joch_core::finalizer::{self, Release};
 use joch_core::manifest::{ControllerSpec, WakeBy};
 use joch_core::name::Digest;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
@@ -29,6 +30,10 @@ use crate::metrics::{NameLabels, PluginLabels, ResultLabels};
 use crate::registry::Version;
 use crate::session::{Handle, Session, Shadowed, Surroundings, job_kind, unix_ms};
 use crate::store::Change;
+
+mod task;
+
+use task::{Finalizer, Retry, Task};
 
 /// A controller whose watches are in sync.
 pub(crate) struct Controller {
@@ -157,43 +162,59 @@ impl Controller {
     }
 
     async fn take_turn(self: &Arc<Self>, key: &ObjectKey) -> Next {
-        match self.around.views.get(&key.kind).and_then(|view| view.get(key)) {
-            Some(primary) if !primary.deleting => {
-                let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-                let version = self.version.load_full();
-                let span = info_span!(
-                    "reconcile", plugin = version.plugin(), controller = %self.spec.name, key = %key,
-                    reconcile_id = turn, digest = version.digest.short(),
-                );
-                self.reconcile(version, key, primary).instrument(span).await
-            }
-            // One that is being deleted belongs to the garbage collector.
-            Some(_) => Next::OnChange,
-            None => {
-                self.forget(key);
-                Next::OnChange
-            }
-        }
+        let Some(primary) = self.around.views.get(&key.kind).and_then(|view| view.get(key)) else {
+            self.forget(key);
+            return Next::OnChange;
+        };
+        let version = self.version.load_full();
+        // A shadow writes nothing, so it can neither set nor take off a finalizer.
+        let spec = version.controller(self.spec.name.as_str()).filter(|_| version.shadow.is_none());
+        let finalizer = spec.and_then(Finalizer::of);
+        let name = finalizer.as_ref().map(|finalizer| finalizer.name.as_str());
+        let task = match finalizer::turn(name, &primary.finalizers, primary.deleting) {
+            finalizer::Turn::Nobody => return Next::OnChange,
+            finalizer::Turn::Reconcile { mark: true } => Task::Reconcile { mark: finalizer },
+            finalizer::Turn::Reconcile { mark: false } => Task::Reconcile { mark: None },
+            finalizer::Turn::Finalize => match finalizer {
+                Some(finalizer) => Task::Finalize(finalizer),
+                None => return Next::OnChange,
+            },
+        };
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let span = info_span!(
+            "reconcile", plugin = version.plugin(), controller = %self.spec.name, key = %key,
+            reconcile_id = turn, digest = version.digest.short(),
+        );
+        self.perform(version, key, primary, task).instrument(span).await
     }
 
-    async fn reconcile(
+    /// Gives the guest its call, and what belongs before and after it.
+    async fn perform(
         self: &Arc<Self>,
         version: Arc<Version>,
         key: &ObjectKey,
-        primary: Arc<Cached>,
+        mut primary: Arc<Cached>,
+        task: Task,
     ) -> Next {
         let attempt = lock(&self.inner).attempts.get(key).copied().unwrap_or(0);
-        let (controller, reader) = (self.clone(), key.clone());
-        let record = move |read| lock(&controller.inner).dependencies.add(&reader, read);
-        let session = Arc::new(Session::new(
-            self.around.clone(),
-            version.clone(),
-            key.clone(),
-            primary.clone(),
-            Box::new(record),
-        ));
+        if let Task::Reconcile { mark: Some(finalizer) } = &task {
+            let session = self.session(&version, key, &primary);
+            match session.mark(&finalizer.name).await {
+                Ok(Some(marked)) => primary = marked,
+                Ok(None) => return Next::OnChange,
+                Err(error) => {
+                    let text = format!("the finalizer cannot be set: {error}");
+                    return self.failed(&session, &Failure::Host(text), attempt).into();
+                }
+            }
+        }
+        let session = self.session(&version, key, &primary);
+        let purpose = match &task {
+            Task::Reconcile { .. } => Purpose::Reconcile,
+            Task::Finalize(_) => Purpose::Finalize,
+        };
         let call = Call {
-            purpose: Purpose::Reconcile,
+            purpose,
             controller: self.spec.name.to_string(),
             target: ObjectRef { key: key.clone(), uid: Some(primary.uid.clone()) },
             object: primary.json.clone(),
@@ -201,7 +222,7 @@ impl Controller {
             attempt,
             session: hands(&version, &session),
         };
-        debug!("reconcile started");
+        debug!(?purpose, "reconcile started");
         let began = Instant::now();
         // A bug of the host's own may cost a turn, never an object: the key has to come back.
         let report = AssertUnwindSafe(version.code.call(call)).catch_unwind().await;
@@ -210,50 +231,96 @@ impl Controller {
         lock(&self.inner).dependencies.replace(key, session.reads());
         self.account(&version, &report, began.elapsed());
         self.try_version(&version, key, &report);
-        self.judge(&version, key, &primary, report, attempt)
-    }
-
-    /// Decides about the next turn, and tells of failures.
-    fn judge(
-        &self,
-        version: &Version,
-        key: &ObjectKey,
-        primary: &Cached,
-        report: Report,
-        attempt: u32,
-    ) -> Next {
-        let now = Instant::now();
-        let failure = match report.result {
-            Ok(outcome) => {
-                lock(&self.inner).attempts.remove(key);
-                debug!(outcome = ?outcome, "reconcile finished");
-                return match outcome {
-                    Outcome::Done => Next::OnChange,
-                    Outcome::RequeueAfter(after) => {
-                        Next::At(now + after.min(backoff::LONGEST_REQUEUE))
-                    }
-                };
-            }
-            Err(failure) => failure,
+        let outcome = match &report.result {
+            Ok(outcome) => format!("{outcome:?}"),
+            Err(failure) => failure.category().to_owned(),
         };
-        let attempt = attempt.saturating_add(1);
-        lock(&self.inner).attempts.insert(key.clone(), attempt);
-        let delay = backoff::delay(&failure, attempt, rand::random());
-        debug!(outcome = failure.category(), "reconcile finished");
-        warn!(error = %failure, attempt, retry_in = ?delay, "reconcile failed");
-        if let Some(note) = note(&failure).filter(|_| version.shadow.is_none()) {
-            let published = self.around.notes.publish(
-                version.plugin(),
-                self.spec.name.as_str(),
-                key,
-                &primary.uid,
-                note,
-            );
-            if let Err(error) = published {
-                debug!(%error, "the failure was not published as an event");
+        debug!(outcome, "reconcile finished");
+        match task {
+            Task::Reconcile { .. } => self.judge(&session, &report.result, attempt),
+            Task::Finalize(finalizer) => {
+                self.conclude(&session, &finalizer, &primary, report.result, attempt).await
             }
         }
-        Next::Retry { at: delay.map(|delay| now + delay), hold: now + backoff::FIRST }
+    }
+
+    fn session(
+        self: &Arc<Self>,
+        version: &Arc<Version>,
+        key: &ObjectKey,
+        primary: &Arc<Cached>,
+    ) -> Arc<Session> {
+        let (controller, reader) = (self.clone(), key.clone());
+        let record = move |read| lock(&controller.inner).dependencies.add(&reader, read);
+        let (around, version) = (self.around.clone(), version.clone());
+        Arc::new(Session::new(around, version, key.clone(), primary.clone(), Box::new(record)))
+    }
+
+    /// Decides about the next turn after a reconcile.
+    fn judge(&self, session: &Session, result: &Result<Outcome, Failure>, attempt: u32) -> Next {
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(failure) => return self.failed(session, failure, attempt).into(),
+        };
+        lock(&self.inner).attempts.remove(session.key());
+        match outcome {
+            Outcome::Done => Next::OnChange,
+            Outcome::RequeueAfter(after) => {
+                Next::At(Instant::now() + (*after).min(backoff::LONGEST_REQUEUE))
+            }
+        }
+    }
+
+    /// Decides about the finalizer after a call of `finalize`, and takes it off if it is time.
+    async fn conclude(
+        &self,
+        session: &Session,
+        finalizer: &Finalizer,
+        primary: &Cached,
+        result: Result<Outcome, Failure>,
+        attempt: u32,
+    ) -> Next {
+        let retry = result.as_ref().err().map(|failure| self.failed(session, failure, attempt));
+        let since = Duration::from_millis(unix_ms().saturating_sub(primary.deleted_unix_ms));
+        let delay = retry.as_ref().and_then(|retry| retry.delay);
+        match finalizer::release(&result, since, finalizer.timeout, delay) {
+            Release::Later(after) => {
+                let next = Retry { delay: Some(after.min(backoff::LONGEST_REQUEUE)) };
+                return if retry.is_some() { next.into() } else { Next::At(next.at()) };
+            }
+            Release::Done => {}
+            Release::GaveUp => {
+                let message = format!(
+                    "clean-up was not done within {:?} after the deletion; finalizer {} is taken off all the same",
+                    finalizer.timeout, finalizer.name,
+                );
+                warn!("{message}");
+                let note = Note { warning: true, reason: "FinalizerGaveUp".to_owned(), message };
+                publish(session, note);
+            }
+        }
+        match session.unmark(&finalizer.name).await {
+            Ok(()) => {
+                lock(&self.inner).attempts.remove(session.key());
+                Next::OnChange
+            }
+            Err(error) => {
+                let text = format!("the finalizer cannot be taken off: {error}");
+                self.failed(session, &Failure::Host(text), attempt).into()
+            }
+        }
+    }
+
+    /// Counts and tells a failure; says when to try again.
+    fn failed(&self, session: &Session, failure: &Failure, attempt: u32) -> Retry {
+        let attempt = attempt.saturating_add(1);
+        lock(&self.inner).attempts.insert(session.key().clone(), attempt);
+        let delay = backoff::delay(failure, attempt, rand::random());
+        warn!(error = %failure, attempt, retry_in = ?delay, "reconcile failed");
+        if let Some(note) = note(failure) {
+            publish(session, note);
+        }
+        Retry { delay }
     }
 
     /// Adds the call to the version's record.
@@ -355,6 +422,16 @@ fn hands(version: &Version, session: &Arc<Session>) -> Arc<dyn port::Session> {
     match &version.shadow {
         Some(log) => Arc::new(Shadowed { session, log: log.clone() }),
         None => Arc::new(Handle(session)),
+    }
+}
+
+/// Publishes an event, best effort; a shadow tells nobody.
+fn publish(session: &Session, note: Note) {
+    if session.is_shadow() {
+        return;
+    }
+    if let Err(error) = session.publish(note) {
+        debug!(%error, "an event about the object was not published");
     }
 }
 

@@ -127,6 +127,18 @@ impl View {
         }
     }
 
+    /// An own deletion was answered: that object is gone, unless another one bears its name by now.
+    pub(crate) fn forget(&self, key: &ObjectKey, gone: &Cached) {
+        if let Some(watch) = self.watch_of(key) {
+            watch.change(|store| match store.get(key).cloned() {
+                Some(held) if held.uid == gone.uid => {
+                    store.delete(key.clone(), &held).into_iter().collect()
+                }
+                _ => Vec::new(),
+            });
+        }
+    }
+
     /// The objects that `wanted` accepts, ordered by namespace and name. With `owner`, only those that
     /// name it are looked at.
     pub(crate) fn select(

@@ -48,6 +48,7 @@ pub struct Metrics {
     pub(crate) events_dropped: Family<PluginLabels, Counter>,
     pub(crate) shadow_writes: Family<PluginLabels, Counter>,
     pub(crate) rollbacks: Family<PluginLabels, Counter>,
+    pub(crate) status_overruled: Family<PluginLabels, Counter>,
 }
 
 impl Metrics {
@@ -67,6 +68,7 @@ impl Metrics {
             events_dropped: Family::default(),
             shadow_writes: Family::default(),
             rollbacks: Family::default(),
+            status_overruled: Family::default(),
         };
         let name = "controller_runtime_reconcile";
         registry.register(name, "Reconciles per controller by result", metrics.reconciles.clone());
@@ -108,6 +110,9 @@ impl Metrics {
         let name = "joch_plugin_rollbacks";
         let help = "Versions that failed their probation";
         registry.register(name, help, metrics.rollbacks.clone());
+        let name = "joch_plugin_status_overruled";
+        let help = "Status reports of which the contract kept some field as it was";
+        registry.register(name, help, metrics.status_overruled.clone());
         metrics
     }
 }

@@ -57,6 +57,12 @@ impl Version {
     pub fn plugin(&self) -> &str {
         self.manifest.plugin.name.as_str()
     }
+
+    /// What it says about one of its controllers.
+    #[must_use]
+    pub fn controller(&self, name: &str) -> Option<&ControllerSpec> {
+        self.manifest.controllers.iter().find(|controller| controller.name.as_str() == name)
+    }
 }
 
 /// Why a version is not taken.

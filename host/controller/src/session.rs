@@ -6,6 +6,7 @@
 //! - A write is a task of the host's: it goes on when the guest is stopped, and [`Session::settle`]
 //!   waits for it before the object gets its next turn (G1, design decision 14).
 
+mod finalizer;
 mod jobs;
 mod notes;
 mod read;
@@ -26,6 +27,7 @@ use joch_core::port::{
     self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, SecretRef,
     SecretUse, StartError, Started, Verdict, field_manager,
 };
+use joch_core::status::Dropped;
 use kube::Client;
 use kube::api::DynamicObject;
 use tokio_util::task::TaskTracker;
@@ -58,8 +60,10 @@ pub(crate) struct Surroundings {
     pub(crate) applied: Mutex<Applied>,
     /// The unfinished Jobs of this controller.
     pub(crate) jobs: Mutex<JobLedger>,
-    /// Status fields that the installed CRD drops.
-    pub(crate) dropped: Mutex<BTreeSet<String>>,
+    /// Status fields that the installed CRDs drop.
+    pub(crate) dropped: Mutex<HashMap<Gvk, Dropped>>,
+    /// Status fields of which it was said already that plugins do not own them.
+    pub(crate) overruled: Mutex<BTreeSet<(Gvk, String)>>,
 }
 
 /// Whom to tell at once of a read.
@@ -87,8 +91,7 @@ impl Session {
         primary: Arc<Cached>,
         record: Recorder,
     ) -> Self {
-        let named = |c: &&joch_core::manifest::ControllerSpec| c.name.as_str() == around.controller;
-        let fields = version.manifest.controllers.iter().find(named).map(|c| c.status.clone());
+        let fields = version.controller(&around.controller).map(|spec| spec.status.clone());
         Self {
             around,
             version,
@@ -106,6 +109,22 @@ impl Session {
     pub(crate) async fn settle(&self) {
         self.writes.close();
         self.writes.wait().await;
+    }
+
+    /// Publishes an event about the primary.
+    pub(crate) fn publish(&self, note: Note) -> Result<(), KubeError> {
+        let Self { around, version, primary, key, .. } = self;
+        around.notes.publish(version.plugin(), &around.controller, key, &primary.uid, note)
+    }
+
+    /// The primary's key.
+    pub(crate) fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// Whether nothing that it writes is sent.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.version.shadow.is_some()
     }
 
     /// What was read, so far.
@@ -264,8 +283,7 @@ impl port::Session for Handle {
     }
 
     async fn publish(&self, note: Note) -> Result<(), KubeError> {
-        let Session { around, version, primary, key, .. } = &*self.0;
-        around.notes.publish(version.plugin(), &around.controller, key, &primary.uid, note)
+        self.0.publish(note)
     }
 
     async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError> {

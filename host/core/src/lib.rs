@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod backoff;
 pub mod dependency;
+pub mod finalizer;
 pub mod frame;
 pub mod grant;
 pub mod grants_file;

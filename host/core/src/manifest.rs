@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 use crate::authority::check_rules;
+use crate::finalizer;
 use crate::grant::{HttpRule, JobGrant, KubeRule, SecretRule};
 use crate::name::PluginName;
 use crate::object::Gvk;
@@ -119,9 +120,17 @@ pub struct ControllerSpec {
     /// The finalizer that the host keeps on the primaries, so that `finalize` is called before they go.
     #[serde(default)]
     pub finalizer: Option<String>,
+    /// How long after an object's deletion was asked for its finalizer is taken off at the latest,
+    /// whatever `finalize` answers.
+    #[serde(default = "ten_minutes", rename = "finalizer-timeout")]
+    pub finalizer_timeout: Time,
     /// How the kind's status spells its phases and times.
     #[serde(default)]
     pub status: StatusFields,
+}
+
+fn ten_minutes() -> Time {
+    Time(std::time::Duration::from_secs(600))
 }
 
 impl ControllerSpec {
@@ -300,6 +309,7 @@ impl Manifest {
                 return wrong(format!("two controllers are named {:?}", controller.name.as_str()));
             }
             names.push(&controller.name);
+            check_finalizer(controller)?;
             for kind in controller.reconciles() {
                 if kinds.contains(&kind) {
                     return wrong(format!("{kind} is reconciled twice"));
@@ -317,6 +327,22 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+fn check_finalizer(controller: &ControllerSpec) -> Result<(), ManifestError> {
+    let named = controller.finalizer.as_deref();
+    if let Some(name) = named.filter(|name| !finalizer::is_qualified(name)) {
+        return Err(ManifestError::Meaning(format!(
+            "finalizer = {name:?} has to be a qualified name, as \"example.com/clean-up\""
+        )));
+    }
+    let timeout = controller.finalizer_timeout.0;
+    if timeout.is_zero() || timeout > finalizer::LONGEST {
+        return Err(ManifestError::Meaning(
+            "finalizer-timeout has to be greater than 0 and at most 24 h".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn kind_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gvk, D::Error> {
@@ -394,6 +420,8 @@ api-per-reconcile = 50
         let table = [
             (SAMPLE.replace("manifest = 1", "manifest = 2"), "version 2"),
             (SAMPLE.replace("name = \"kubetask\"", "name = \"Kube Task\""), "DNS label"),
+            (SAMPLE.replace("watch = [", "finalizer = \"cleanup\"\nwatch = ["), "qualified name"),
+            (SAMPLE.replace("watch = [", "finalizer-timeout = \"25h\"\nwatch = ["), "24 h"),
             (SAMPLE.replace("concurrency = 8", "concurrency = 0"), "concurrency"),
             (SAMPLE.replace("verbs = [\"get\", \"list\", \"watch\"]", "verbs = []"), "verbs"),
             (SAMPLE.replace("memory = \"64Mi\"", "memory = \"64MB\""), "64MB"),

@@ -2,11 +2,24 @@
 //! reports, and what only the host may say. Source: `design.md` section 6.
 //!
 //! # Guarantees
-//! - `observedGeneration` never decreases and never exceeds the generation that was reconciled.
-//! - Start and finish times are set at the first move into a running or terminal phase and stay.
-//! - A terminal phase is never left.
+//! - `observedGeneration` never decreases and never exceeds the generation that was reconciled. While
+//!   work is under way or has ended (the phase is a running or a terminal one) it stays where it was,
+//!   unless the report carries the condition `SpecChangeIgnored`: True.
+//! - Start and finish times are set at the first move into a running or terminal phase and stay. No
+//!   finish lies before its start, and nothing before the object's creation, whatever the clock says.
+//! - A terminal phase absorbs: a report that would change or remove a field that is there, or a
+//!   condition among `Succeeded`, `Failed` and `Cancelled`, is superseded as a whole. What may still
+//!   come are fields that are missing and other conditions.
+//! - At most one of `Succeeded`, `Failed` and `Cancelled` is True; beside it, and in a terminal phase,
+//!   `InProgress` and `Blocked` are not True.
 //! - `updatedAt` moves only together with something else, and never backwards.
-//! - A condition's `lastTransitionTime` moves only when its `status` flips.
+//! - A condition's `lastTransitionTime` moves only when its `status` flips, and never backwards.
+//!
+//! A report is a verdict about a generation, whatever the reconcile answers afterwards; a reconcile that
+//! fails without a report changes nothing here.
+
+mod conditions;
+mod pruned;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +27,8 @@ use serde_json::{Map, Value};
 
 use crate::manifest::StatusFields;
 use crate::time::later;
+
+pub use pruned::{Dropped, dropped};
 
 const OBSERVED: &str = "observedGeneration";
 const UPDATED: &str = "updatedAt";
@@ -28,8 +43,17 @@ pub struct Circumstances<'a> {
     pub generation: i64,
     /// Now, in RFC 3339.
     pub now: &'a str,
-    /// Top-level fields that the installed CRD is known to drop.
-    pub dropped: &'a BTreeSet<String>,
+    /// Fields that the installed CRD is known to drop.
+    pub dropped: &'a Dropped,
+}
+
+/// What comes of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What is to be done.
+    pub plan: Plan,
+    /// The contract's own fields that the report wanted otherwise; the contract's value stands.
+    pub overruled: BTreeSet<String>,
 }
 
 /// What is to be done about a report.
@@ -44,7 +68,7 @@ pub enum Plan {
     },
     /// Nothing but `updatedAt` would change.
     Unchanged,
-    /// The phase is terminal and the report names another one.
+    /// The phase is terminal, and the report would change what is settled.
     Superseded,
 }
 
@@ -54,65 +78,125 @@ pub enum ReportError {
     /// It is no JSON object.
     #[error("a status report has to be a JSON object")]
     NoObject,
+    /// Its `conditions` are no list.
+    #[error("the conditions of a status report have to be a list; they are merged by type")]
+    NoList,
     /// A condition lacks `type` or `status`, or has another status than True, False, Unknown.
     #[error("condition {0}: needs a type, and True, False or Unknown as status")]
     Condition(usize),
 }
 
-/// Merges `report` into the status of `object` (the newest that is known).
+/// Merges `report` into the status of `object` (the newest that is known). `observed` is the generation
+/// that the report says it speaks of.
 ///
 /// # Errors
 /// [`ReportError`] if the report is malformed; the message names the part.
-pub fn plan(
+pub fn decide(
     object: &Value,
     report: &Value,
     observed: Option<i64>,
     circumstances: Circumstances<'_>,
-) -> Result<Plan, ReportError> {
-    let Circumstances { fields, generation, now, dropped } = circumstances;
+) -> Result<Decision, ReportError> {
+    let Circumstances { fields, dropped, .. } = circumstances;
     let report = report.as_object().ok_or(ReportError::NoObject)?;
+    let reported = conditions::reported(report.get(CONDITIONS))?;
     let empty = Map::new();
     let current = object.get("status").and_then(Value::as_object).unwrap_or(&empty);
-    let phase = |status: &Map<String, Value>| {
-        status.get(&fields.phase).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let is = |phases: &[String], phase: &str| phases.iter().any(|p| p == phase);
+    let created = object.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+    let now = later(circumstances.now, created.unwrap_or_default());
 
-    let old_phase = phase(current);
-    if is(&fields.terminal, &old_phase)
-        && report.get(&fields.phase).is_some_and(|new| new.as_str() != Some(&old_phase))
-    {
-        return Ok(Plan::Superseded);
-    }
-
+    let generation = generation(current, &reported, observed, circumstances);
     let mut merged = current.clone();
-    let observed = observed.unwrap_or(generation).min(generation);
-    let observed = observed.max(current.get(OBSERVED).and_then(Value::as_i64).unwrap_or(0));
-    for (name, value) in report {
-        let ours = [OBSERVED, UPDATED, CONDITIONS].contains(&name.as_str());
-        if !ours && !fields.started.contains(name) && !fields.finished.contains(name) {
-            merge(&mut merged, name, value);
-        }
+    for (name, value) in report.iter().filter(|(name, _)| !is_contracts(name, fields)) {
+        merge(&mut merged, name, value);
     }
-    if let Some(reported) = report.get(CONDITIONS) {
-        let current = current.get(CONDITIONS).and_then(Value::as_array);
-        let merged_conditions = conditions(current, reported, observed, now)?;
-        merged.insert(CONDITIONS.to_owned(), Value::Array(merged_conditions));
+    let mut conditions = conditions::Conditions::of(current.get(CONDITIONS));
+    conditions.merge(&reported, generation, now);
+    if is(&fields.terminal, phase(current, fields))
+        && (changes_settled(current, &merged) || conditions.reopens(current.get(CONDITIONS)))
+    {
+        return Ok(Decision { plan: Plan::Superseded, overruled: BTreeSet::new() });
     }
-    merged.insert(OBSERVED.to_owned(), observed.into());
 
-    let new_phase = phase(&merged);
+    let new_phase = phase(&merged, fields).to_owned();
+    let ended = is(&fields.terminal, &new_phase);
+    conditions.exclude(&reported, &new_phase, ended, generation, now);
+    if let Some(conditions) = conditions.into_value() {
+        merged.insert(CONDITIONS.to_owned(), conditions);
+    }
+    merged.insert(OBSERVED.to_owned(), generation.into());
     stamp(&mut merged, &fields.started, is(&fields.running, &new_phase), now);
     let started = first(&merged, &fields.started).unwrap_or_default();
     let finish = later(now, &started).to_owned();
-    stamp(&mut merged, &fields.finished, is(&fields.terminal, &new_phase), &finish);
+    stamp(&mut merged, &fields.finished, ended, &finish);
 
-    merged.retain(|name, _| !dropped.contains(name));
-    let patch = difference(current, &merged);
-    if patch.is_empty() {
-        return Ok(Plan::Unchanged);
+    let mut overruled = overruled(report, current, &merged, fields);
+    if observed.is_some_and(|observed| observed != generation) {
+        overruled.insert(OBSERVED.to_owned());
     }
-    Ok(written(current, merged, patch, circumstances))
+    pruned::remove(&mut merged, dropped);
+    let mut patch = difference(current, &merged);
+    patch.remove(UPDATED);
+    let plan = if patch.is_empty() {
+        Plan::Unchanged
+    } else {
+        written(current, merged, patch, &finish, circumstances)
+    };
+    Ok(Decision { plan, overruled })
+}
+
+/// Whether a field of the status is the contract's own.
+fn is_contracts(name: &str, fields: &StatusFields) -> bool {
+    [OBSERVED, UPDATED, CONDITIONS].contains(&name)
+        || fields.started.iter().chain(&fields.finished).any(|own| own == name)
+}
+
+fn is(phases: &[String], phase: &str) -> bool {
+    phases.iter().any(|p| p == phase)
+}
+
+fn phase<'a>(status: &'a Map<String, Value>, fields: &StatusFields) -> &'a str {
+    status.get(&fields.phase).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The generation that the status speaks of after the report.
+fn generation(
+    current: &Map<String, Value>,
+    reported: &[conditions::Reported<'_>],
+    observed: Option<i64>,
+    circumstances: Circumstances<'_>,
+) -> i64 {
+    let Circumstances { fields, generation, .. } = circumstances;
+    let before = current.get(OBSERVED).and_then(Value::as_i64).unwrap_or(0);
+    let phase = phase(current, fields);
+    let begun = is(&fields.running, phase) || is(&fields.terminal, phase);
+    let bound = if begun && before > 0 && !conditions::ignores_change(reported) {
+        before
+    } else {
+        generation
+    };
+    observed.unwrap_or(generation).min(bound).max(before)
+}
+
+/// Whether a report changes or removes what a terminal phase has settled: any field but the contract's.
+fn changes_settled(current: &Map<String, Value>, merged: &Map<String, Value>) -> bool {
+    current.iter().any(|(name, value)| merged.get(name) != Some(value))
+}
+
+/// The contract's own fields that a report names with another value than they had and will have.
+fn overruled(
+    report: &Map<String, Value>,
+    current: &Map<String, Value>,
+    merged: &Map<String, Value>,
+    fields: &StatusFields,
+) -> BTreeSet<String> {
+    let own = |name: &&String| is_contracts(name, fields) && *name != CONDITIONS;
+    let differs = |name: &&String| {
+        let value = |status: &Map<String, Value>| status.get(*name).cloned().unwrap_or_default();
+        let wanted = value(report);
+        wanted != value(current) && wanted != value(merged)
+    };
+    report.keys().filter(own).filter(differs).cloned().collect()
 }
 
 /// Adds `updatedAt` to a change, unless the CRD drops it.
@@ -120,24 +204,17 @@ fn written(
     current: &Map<String, Value>,
     mut merged: Map<String, Value>,
     mut patch: Map<String, Value>,
+    finish: &str,
     circumstances: Circumstances<'_>,
 ) -> Plan {
-    if !circumstances.dropped.contains(UPDATED) {
+    if !circumstances.dropped.contains(&[UPDATED.to_owned()][..]) {
         let before = current.get(UPDATED).and_then(Value::as_str).unwrap_or_default();
-        let updated = Value::from(later(circumstances.now, before));
+        // Not before the start nor the creation, as the finish is not.
+        let updated = Value::from(later(finish, before));
         merged.insert(UPDATED.to_owned(), updated.clone());
         patch.insert(UPDATED.to_owned(), updated);
     }
     Plan::Write { patch, expected: merged }
-}
-
-/// The names of top-level fields of `expected` that `stored` lacks: the installed CRD does not declare
-/// them, and the API server pruned them.
-#[must_use]
-pub fn dropped(expected: &Map<String, Value>, stored: &Value) -> BTreeSet<String> {
-    let stored = stored.get("status").and_then(Value::as_object);
-    let kept = |name: &String| stored.is_some_and(|status| status.contains_key(name));
-    expected.keys().filter(|name| !kept(name)).cloned().collect()
 }
 
 /// Sets every name of a time: to the one that is already there, else to `now` if it `applies`.
@@ -148,7 +225,7 @@ fn stamp(status: &mut Map<String, Value>, names: &[String], applies: bool, now: 
         None => return,
     };
     for name in names {
-        status.entry(name.clone()).or_insert_with(|| Value::from(time.clone()));
+        status.insert(name.clone(), Value::from(time.clone()));
     }
 }
 
@@ -179,7 +256,7 @@ fn merge(target: &mut Map<String, Value>, name: &str, patch: &Value) {
     }
 }
 
-/// The merge patch that turns `from` into `to`, apart from `updatedAt`.
+/// The merge patch that turns `from` into `to`.
 fn difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<String, Value> {
     let mut patch = Map::new();
     for (name, value) in to {
@@ -196,46 +273,7 @@ fn difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<String,
     for name in from.keys().filter(|name| !to.contains_key(*name)) {
         patch.insert(name.clone(), Value::Null);
     }
-    patch.remove(UPDATED);
     patch
-}
-
-/// Merges reported conditions into the current ones, by type; the current order is kept.
-fn conditions(
-    current: Option<&Vec<Value>>,
-    reported: &Value,
-    observed: i64,
-    now: &str,
-) -> Result<Vec<Value>, ReportError> {
-    let mut merged = current.cloned().unwrap_or_default();
-    let reported = reported.as_array().map(Vec::as_slice).unwrap_or_default();
-    for (index, condition) in reported.iter().enumerate() {
-        let text =
-            |name: &str| condition.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
-        let (Some(kind), Some(status)) = (text("type"), text("status")) else {
-            return Err(ReportError::Condition(index));
-        };
-        if !["True", "False", "Unknown"].contains(&status) {
-            return Err(ReportError::Condition(index));
-        }
-        let place = merged.iter().position(|c| c.get("type").and_then(Value::as_str) == Some(kind));
-        let old = place.and_then(|place| merged.get(place));
-        let same_status = |c: &&Value| c.get("status").and_then(Value::as_str) == Some(status);
-        let since = old.filter(same_status).and_then(|c| c.get("lastTransitionTime")?.as_str());
-        let new = serde_json::json!({
-            "type": kind,
-            "status": status,
-            "reason": text("reason").unwrap_or("Reconciled"),
-            "message": condition.get("message").and_then(Value::as_str).unwrap_or_default(),
-            "lastTransitionTime": since.unwrap_or(now),
-            OBSERVED: observed,
-        });
-        match place.and_then(|place| merged.get_mut(place)) {
-            Some(slot) => *slot = new,
-            None => merged.push(new),
-        }
-    }
-    Ok(merged)
 }
 
 #[cfg(test)]

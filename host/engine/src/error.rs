@@ -42,6 +42,12 @@ pub enum LoadError {
         /// The export that resembles it most.
         found: Option<String>,
     },
+    /// The manifest names a finalizer, and nothing in the component serves it.
+    #[error(
+        "the manifest names a finalizer, but the component does not export \
+         `joch:controller/finalizer@0.1.0`: build it with `finalize`, or take `finalizer` out of plugin.toml"
+    )]
+    Finalizer,
     /// An interface has the right name, but another shape or version.
     #[error("the component was built against other interfaces than this host has: {0}")]
     Mismatch(String),

@@ -1,7 +1,7 @@
 //! What a component is given and what it must export: the linker, and the check against it.
 
 use joch_bindings::v0_1::Controller;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
 
 use crate::capability::wasi;
 use crate::error::LoadError;
@@ -11,6 +11,7 @@ use crate::store::State;
 pub const TRACKS: &[&str] = &["0.1"];
 
 const EXPORT: &str = "joch:controller/reconciler@0.1.0";
+const FINALIZER: &str = "joch:controller/finalizer@0.1.0";
 const OURS: &[&str] = &[
     "joch:kube/types",
     "joch:kube/reader",
@@ -56,6 +57,12 @@ pub(crate) fn link(
         return Err(LoadError::Export { wanted: EXPORT.to_owned(), found });
     }
     linker.instantiate_pre(component).map_err(|error| LoadError::Mismatch(format!("{error:#}")))
+}
+
+/// Where a component exports `finalize`, if it does.
+pub(crate) fn finalize(component: &Component) -> Option<ComponentExportIndex> {
+    let interface = component.get_export_index(None, FINALIZER)?;
+    component.get_export_index(Some(&interface), "finalize")
 }
 
 fn known(import: &str) -> bool {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use joch_bindings::v0_1::ControllerPre;
+use joch_bindings::v0_1::joch::controller::{context, types};
+use joch_bindings::v0_1::{Controller, ControllerPre};
 use joch_core::manifest::Limits;
 use joch_core::name::{Digest, PluginName};
 use joch_core::outcome::{Failure, Outcome};
-use joch_core::port::{Call, Invoke, Report, Session};
+use joch_core::port::{Call, Invoke, Purpose, Report, Session};
 use wasmtime::Store;
+use wasmtime::component::{ComponentExportIndex, Instance, Resource, TypedFunc};
 
 use crate::capability::context::Request;
 use crate::capability::detached::Detached;
@@ -16,7 +18,7 @@ use crate::clock::CpuClock;
 use crate::convert;
 use crate::engine::{Component, Engine};
 use crate::error::LoadError;
-use crate::failure::{Phase, blame};
+use crate::failure::{HostFault, Phase, blame};
 use crate::imports;
 use crate::store::{self, State};
 
@@ -40,9 +42,14 @@ pub struct PluginSpec {
 pub struct Plugin {
     engine: Engine,
     pre: ControllerPre<State>,
+    /// The optional export: in no world of the bindings, so that the world without it stays loadable.
+    finalize: Option<ComponentExportIndex>,
     spec: PluginSpec,
     config: Arc<str>,
 }
+
+type Answer = Result<types::Outcome, types::Failure>;
+type Finalize = TypedFunc<(Resource<context::Request>,), (Answer,)>;
 
 impl Plugin {
     /// Links a component. Nothing of it runs yet; see [`Self::trial`].
@@ -58,7 +65,16 @@ impl Plugin {
         let pre = ControllerPre::new(linked)
             .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         let config = Arc::from(spec.config.as_str());
-        Ok(Self { engine: engine.clone(), pre, spec, config })
+        let finalize = imports::finalize(&component.0);
+        Ok(Self { engine: engine.clone(), pre, finalize, spec, config })
+    }
+
+    /// Checks that the component can be called for an object that is being deleted.
+    ///
+    /// # Errors
+    /// [`LoadError::Finalizer`] if it does not export what its manifest promises by naming a finalizer.
+    pub fn require_finalizer(&self) -> Result<(), LoadError> {
+        self.finalize.map(drop).ok_or(LoadError::Finalizer)
     }
 
     /// What the plugin was made with.
@@ -78,7 +94,7 @@ impl Plugin {
     }
 
     /// Instantiates, and calls if there is a request.
-    async fn run(&self, session: Arc<dyn Session>, request: Option<Request>) -> Report {
+    async fn run(&self, session: Arc<dyn Session>, request: Option<(Purpose, Request)>) -> Report {
         let limits = &self.spec.limits;
         let Some(_place) = self.engine.place().await else {
             return Report::of_host_failure("the engine is shutting down");
@@ -106,32 +122,54 @@ impl Plugin {
     async fn attempt(
         &self,
         store: &mut Store<State>,
-        request: Option<Request>,
+        request: Option<(Purpose, Request)>,
     ) -> Result<Result<Outcome, Failure>, (Phase, wasmtime::Error)> {
-        let instance = self
-            .pre
-            .instantiate_async(&mut *store)
-            .await
-            .map_err(|error| (Phase::Instantiate, error))?;
-        let Some(request) = request else {
-            return Ok(Ok(Outcome::Done));
-        };
+        let starting = |error: wasmtime::Error| (Phase::Instantiate, error);
         let in_call = |error: wasmtime::Error| (Phase::Call, error);
-        let request = store.data_mut().lend(request).map_err(in_call)?;
-        let answer = instance
-            .joch_controller_reconciler()
-            .call_reconcile(store, request)
-            .await
-            .map_err(in_call)?;
+        let answer = match request {
+            Some((Purpose::Reconcile, request)) => {
+                let instance = self.pre.instantiate_async(&mut *store).await.map_err(starting)?;
+                let request = store.data_mut().lend(request).map_err(in_call)?;
+                let reconciler = instance.joch_controller_reconciler();
+                reconciler.call_reconcile(store, request).await.map_err(in_call)?
+            }
+            Some((Purpose::Finalize, request)) => {
+                let pre = self.pre.instance_pre();
+                let instance = pre.instantiate_async(&mut *store).await.map_err(starting)?;
+                let finalize = self.finalizer(store, &instance).map_err(starting)?;
+                let missing = || HostFault("the component exports no finalizer".to_owned()).into();
+                let finalize = finalize.ok_or_else(missing).map_err(starting)?;
+                let request = store.data_mut().lend(request).map_err(in_call)?;
+                let (answer,) = finalize.call_async(store, (request,)).await.map_err(in_call)?;
+                answer
+            }
+            None => {
+                let pre = self.pre.instance_pre();
+                let instance = pre.instantiate_async(&mut *store).await.map_err(starting)?;
+                Controller::new(&mut *store, &instance).map_err(starting)?;
+                self.finalizer(store, &instance).map_err(starting)?;
+                return Ok(Ok(Outcome::Done));
+            }
+        };
         Ok(convert::result(answer))
+    }
+
+    /// The optional export, with its type checked; none if the component has none.
+    fn finalizer(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Option<Finalize>> {
+        let Some(index) = &self.finalize else { return Ok(None) };
+        instance.get_typed_func(store, index).map(Some)
     }
 }
 
 #[async_trait]
 impl Invoke for Plugin {
     async fn call(&self, call: Call) -> Report {
-        let Call { purpose: _, controller, target, object, now_unix_ms, attempt, session } = call;
+        let Call { purpose, controller, target, object, now_unix_ms, attempt, session } = call;
         let request = Request { controller, target, object, now_unix_ms, attempt };
-        self.run(session, Some(request)).await
+        self.run(session, Some((purpose, request))).await
     }
 }

@@ -128,6 +128,9 @@ impl Loader {
             config: config.to_string(),
         };
         let plugin = Plugin::new(&self.engine, &component, spec)?;
+        if manifest.controllers.iter().any(|controller| controller.finalizer.is_some()) {
+            plugin.require_finalizer()?;
+        }
         plugin.trial().await?;
         let shadow = (*mode == PluginMode::Shadow).then(|| Arc::new(ShadowLog::default()));
         let (code, trial) = (Arc::new(plugin), Trial::new(proven));

@@ -110,6 +110,7 @@ async fn live(
         applied: Mutex::new(Applied::default()),
         jobs: Mutex::new(JobLedger::default()),
         dropped: Mutex::default(),
+        overruled: Mutex::default(),
     };
     let views: Vec<View> = around.views.values().cloned().collect();
     let controller = Controller::new(spec.clone(), version, around);

@@ -7,12 +7,16 @@ use joch_core::grant::{KubeCall, Verb};
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{Freshness, Json, KubeError, Query};
 use joch_core::selector::Selector;
+use kube::api::{DynamicObject, ListParams};
 use serde_json::{Map, Value};
 
 use super::{Session, key_of};
 use crate::cached::Cached;
-use crate::client::{self, api};
+use crate::client::api;
 use crate::hub::View;
+
+/// How many objects one call to the API server brings.
+const PAGE: u32 = 500;
 
 impl Session {
     pub(super) async fn get(
@@ -40,8 +44,13 @@ impl Session {
 
     /// The API server's answer, taken into the cache.
     pub(super) async fn get_live(&self, key: &ObjectKey) -> Result<Arc<Cached>, KubeError> {
-        let served = self.served(&key.kind).await?;
         self.spend()?;
+        self.fetch(key).await
+    }
+
+    /// The same for the host's own purposes: not counted against the guest's bound.
+    pub(super) async fn fetch(&self, key: &ObjectKey) -> Result<Arc<Cached>, KubeError> {
+        let served = self.served(&key.kind).await?;
         let api = api(&self.around.client, &served.resource, key.namespace.as_deref());
         let object = self.request("get", key, api.get(&key.name)).await?;
         self.learn(key, object)
@@ -74,16 +83,25 @@ impl Session {
                     .is_none_or(|uid| owners.iter().any(|owner| owner.uid == *uid))
             };
         let served = self.served(&query.kind).await?;
-        self.spend()?;
-        let api = api(&self.around.client, &served.resource, query.namespace.as_deref());
-        let found =
-            self.request("list", &target, client::list(&api, query.labels.as_deref())).await?;
+        let api =
+            api::<DynamicObject>(&self.around.client, &served.resource, query.namespace.as_deref());
+        let mut params = ListParams::default().limit(PAGE);
+        params.label_selector = query.labels.clone();
         let mut objects = Vec::new();
-        for object in found {
-            let key = key_of(&query.kind, &object);
-            let object = self.learn(&key, object)?;
-            if owned(&object.owners) {
-                objects.push((key, object));
+        loop {
+            // Each page counts, so that the bound of calls bounds the objects too.
+            self.spend()?;
+            let page = self.request("list", &target, api.list(&params)).await?;
+            for object in page.items {
+                let key = key_of(&query.kind, &object);
+                let object = self.learn(&key, object)?;
+                if owned(&object.owners) {
+                    objects.push((key, object));
+                }
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
             }
         }
         objects.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));

@@ -1,12 +1,13 @@
 //! The primary's status: planned by `core`, written as a merge patch that carries the version it was
 //! computed from, so that a stale write is refused and computed anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use joch_core::grant::{KubeCall, Verb};
-use joch_core::port::{KubeError, Verdict};
-use joch_core::status::{self, Circumstances, Plan};
+use joch_core::port::{KubeError, Note, Verdict};
+use joch_core::status::{self, Circumstances, Decision, Dropped, Plan};
 use joch_core::time::rfc3339;
 use kube::api::Patch;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use super::Session;
 use crate::cached::Cached;
 use crate::client::{Write, api, send};
 use crate::kinds::lock;
+use crate::metrics::PluginLabels;
 
 /// How often a write is computed anew after somebody else was faster.
 const TRIES: u32 = 4;
@@ -43,7 +45,7 @@ impl Session {
     }
 
     /// The primary as the cache holds it by now, own writes included.
-    fn newest(&self) -> Arc<Cached> {
+    pub(super) fn newest(&self) -> Arc<Cached> {
         let view = self.around.views.get(&self.key.kind);
         view.and_then(|view| view.get(&self.key)).unwrap_or_else(|| self.primary.clone())
     }
@@ -56,7 +58,7 @@ impl Session {
     ) -> Result<Verdict, KubeError> {
         let unreadable = |error: serde_json::Error| KubeError::Other(error.to_string());
         let object: Value = serde_json::from_str(&newest.json).map_err(unreadable)?;
-        let dropped = lock(&self.around.dropped).clone();
+        let dropped = lock(&self.around.dropped).get(&self.key.kind).cloned().unwrap_or_default();
         let now = rfc3339(unix_ms());
         let circumstances = Circumstances {
             fields: &self.fields,
@@ -64,8 +66,10 @@ impl Session {
             now: &now,
             dropped: &dropped,
         };
-        let plan = status::plan(&object, report, generation, circumstances)
-            .map_err(|error| KubeError::Invalid(error.to_string()))?;
+        let Decision { plan, overruled } =
+            status::decide(&object, report, generation, circumstances)
+                .map_err(|error| KubeError::Invalid(error.to_string()))?;
+        self.note_overruled(&overruled);
         let (patch, expected) = match plan {
             Plan::Unchanged => return Ok(Verdict::Unchanged),
             Plan::Superseded => return Ok(Verdict::Superseded(newest.json.clone())),
@@ -87,16 +91,41 @@ impl Session {
         Ok(Verdict::Written)
     }
 
+    /// Counts fields that the contract kept from the guest, and says so once.
+    fn note_overruled(&self, fields: &BTreeSet<String>) {
+        if fields.is_empty() {
+            return;
+        }
+        let plugin = self.version.plugin().to_owned();
+        self.around.metrics.status_overruled.get_or_create(&PluginLabels { plugin }).inc();
+        let mut told = lock(&self.around.overruled);
+        let new = { fields.iter() }
+            .filter(|field| told.insert((self.key.kind.clone(), (*field).clone())));
+        let new: Vec<&str> = new.map(String::as_str).collect();
+        drop(told);
+        if new.is_empty() {
+            return;
+        }
+        let message = format!(
+            "the plugin reported {} otherwise than the status contract has it; the contract's value stands",
+            new.join(", ")
+        );
+        tracing::warn!(kind = %self.key.kind, "{message}");
+        let note = Note { warning: true, reason: "StatusOverruled".to_owned(), message };
+        self.publish(note).unwrap_or_else(|error| tracing::debug!(%error, "no event"));
+    }
+
     /// Remembers fields that the CRD does not declare, and says so once.
-    fn note_dropped(&self, lost: std::collections::BTreeSet<String>) {
-        let mut dropped = lock(&self.around.dropped);
-        let new: Vec<_> = lost.difference(&dropped).cloned().collect();
+    fn note_dropped(&self, lost: Dropped) {
+        let mut kinds = lock(&self.around.dropped);
+        let dropped = kinds.entry(self.key.kind.clone()).or_default();
+        let new: Vec<_> = lost.difference(dropped).map(|path| path.join(".")).collect();
         if !new.is_empty() {
             tracing::warn!(
                 kind = %self.key.kind, fields = new.join(", "),
                 "the installed CRD does not declare these status fields; they are left out"
             );
-            dropped.extend(new);
+            dropped.extend(lost);
         }
     }
 }

@@ -79,8 +79,22 @@ impl Session {
         self.spend()?;
         let api = api(&self.around.client, &served.resource, key.namespace.as_deref());
         let manager = self.manager();
-        let answer = self.request(verb.as_str(), key, send(&api, key, &manager, write)).await?;
-        let Some(object) = answer else { return Ok(Arc::from("")) };
+        let before = self.around.views.get(&key.kind).and_then(|view| view.get(key));
+        let answer = self.request(verb.as_str(), key, send(&api, key, &manager, write)).await;
+        let answer = match answer {
+            Err(error) => return Err(self.explain(error, &change).await),
+            Ok(answer) => answer,
+        };
+        let Some(object) = answer else {
+            if let (Some(view), Some(before)) = (self.around.views.get(&key.kind), before) {
+                view.forget(key, &before);
+            }
+            return Ok(Arc::from(""));
+        };
+        // Other subresources are answered with an object of their own kind, such as a Scale.
+        if change.subresource.as_deref().is_some_and(|name| name != "status") {
+            return Ok(serde_json::to_string(&object).map_err(invalid)?.into());
+        }
         let stored = self.learn(key, object)?;
         if let Some(document) = document {
             lock(&self.around.applied).remember(
@@ -90,6 +104,18 @@ impl Session {
             );
         }
         Ok(stored.json.clone())
+    }
+
+    /// A refusal for another uid than the one that the call names is told as what it is.
+    async fn explain(&self, error: KubeError, change: &Change) -> KubeError {
+        let Some(uid) = &change.target.uid else { return error };
+        if !matches!(error, KubeError::Invalid(_)) {
+            return error;
+        }
+        match self.fetch(&change.target.key).await {
+            Ok(newest) if newest.uid != *uid => KubeError::Stale,
+            _ => error,
+        }
     }
 
     /// The request for a change, and for an apply the hash of its document.
@@ -127,10 +153,10 @@ impl Session {
             }
             Operation::JsonPatch(text) => {
                 let mut operations: Vec<Value> = serde_json::from_str(text).map_err(invalid)?;
-                let test =
-                    |path: &str, value: &str| json!({"op": "test", "path": path, "value": value});
-                let uid = target.uid.iter().map(|uid| test("/metadata/uid", uid));
-                let version = if_version.iter().map(|v| test("/metadata/resourceVersion", v));
+                let put = |op: &str, path: &str, value: &str| json!({"op": op, "path": path, "value": value});
+                let uid = target.uid.iter().map(|uid| put("test", "/metadata/uid", uid));
+                // Set and not tested: the API server then answers with a conflict.
+                let version = if_version.iter().map(|v| put("add", "/metadata/resourceVersion", v));
                 operations.splice(0..0, uid.chain(version));
                 let operations =
                     serde_json::from_value(Value::Array(operations)).map_err(invalid)?;

@@ -1,0 +1,111 @@
+//! `jobs`: started once, never adopted, within the grant's bounds.
+
+use anyhow::{Context as _, Result, ensure};
+use joch_tests::host::Host;
+use joch_tests::puppet::{self, Puppet};
+use joch_tests::suite::on_cluster;
+use joch_tests::wait::{LONG, eventually};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::{denials, denied};
+
+/// A Job as the restricted profile wants it.
+fn job(name: &str) -> Value {
+    json!({"startJob": {"metadata": {"name": name}, "spec": {"template": {"spec": {
+        "restartPolicy": "Never",
+        "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{
+            "name": "main", "image": "registry.test/worker:1",
+            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+        }],
+    }}}}})
+}
+
+/// The same with a value put somewhere.
+fn with(mut job: Value, pointer: &str, value: Value) -> Result<Value> {
+    let (parent, name) = pointer.rsplit_once('/').context("no pointer")?;
+    let parent = job["startJob"].pointer_mut(parent).context("no such place")?;
+    parent[name] = value;
+    Ok(job)
+}
+
+#[test]
+fn jobs_are_started_denied_and_bounded() -> Result<()> {
+    on_cluster("capabilities::jobs", async |cluster| {
+        let stage = puppet::stage(cluster, "capabilities::jobs", &[]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let pod = "/spec/template/spec";
+        let script = json!([
+            job("one"),
+            job("one"),
+            with(job("x"), &format!("{pod}/containers/0/image"), json!("evil.test/miner"))?,
+            with(job("x"), &format!("{pod}/serviceAccountName"), json!("admin"))?,
+            with(
+                job("x"),
+                &format!("{pod}/volumes"),
+                json!([{"name": "s", "secret": {"secretName": "s"}}])
+            )?,
+            with(job("x"), &format!("{pod}/securityContext"), json!({}))?,
+            with(job("x"), &format!("{pod}/hostNetwork"), json!(true))?,
+            job(""),
+            job("two"),
+            job("three"),
+            job("four"),
+        ]);
+        let run = puppet.plays(&host, script).await?;
+        ensure!(run.answer(0)?.get("created").is_some(), "{run:?}");
+        ensure!(run.answer(1)?.get("alreadyRunning").is_some(), "{run:?}");
+        denied(&run, 2, &["evil.test/miner", "grant.jobs.images"])?;
+        denied(&run, 3, &["admin", "grant.jobs.service-accounts"])?;
+        denied(&run, 4, &["grant.jobs.secrets"])?;
+        denied(&run, 5, &["grant.jobs.profile"])?;
+        ensure!(denials(&host).await? >= 4.0, "denials are not counted");
+        let (error, text) = run.refusal(6)?;
+        ensure!(error == "invalid" && text.contains("hostNetwork"), "{run:?}");
+        ensure!(run.refusal(7)?.0 == "invalid", "{run:?}");
+        ensure!(run.step(8)?.ok && run.step(9)?.ok, "{run:?}");
+        ensure!(run.refusal(10)? == ("overBudget", "3"), "{run:?}");
+        let posts = stage.proxy.record().posts("jobs", &stage.namespace);
+        ensure!(posts == 3, "{posts} POSTs of 3 Jobs");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_jobs_name_that_is_taken_or_terminating_is_told_apart() -> Result<()> {
+    on_cluster("capabilities::job_names", async |cluster| {
+        let stage = puppet::stage(cluster, "capabilities::job_names", &[]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let jobs: Api<Job> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        let mut foreign = job("foreign")["startJob"].clone();
+        foreign["apiVersion"] = json!("batch/v1");
+        foreign["kind"] = json!("Job");
+        jobs.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
+        puppet.plays(&host, json!([job("own")])).await?.answer(0)?;
+        let hold = Patch::Merge(json!({"metadata": {"finalizers": ["test.joch.dev/hold"]}}));
+        jobs.patch("own", &PatchParams::default(), &hold).await?;
+        jobs.delete("own", &DeleteParams::background()).await?;
+
+        eventually("both are told", LONG, async || {
+            let run = puppet.plays(&host, json!([job("foreign"), job("own")])).await?;
+            let (taken, foreign) = run.refusal(0)?;
+            ensure!(taken == "nameTaken" && foreign.contains("foreign"), "{run:?}");
+            ensure!(run.refusal(1)?.0 == "nameTerminating", "{run:?}");
+            Ok(())
+        })
+        .await?;
+        ensure!(jobs.get("foreign").await?.metadata.owner_references.is_none(), "it was adopted");
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        jobs.patch("own", &PatchParams::default(), &free).await?;
+        eventually("the name is free again", LONG, async || {
+            let run = puppet.plays(&host, json!([job("own")])).await?;
+            ensure!(run.answer(0)?.get("created").is_some(), "{run:?}");
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,147 @@
+//! Other writers, and a cache that lags behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use joch_tests::host::Host;
+use joch_tests::proxy::{Action, ApiRequest};
+use joch_tests::puppet::{self, Puppet, runs};
+use joch_tests::stage::Stage;
+use joch_tests::suite::on_cluster;
+use joch_tests::wait::{LONG, eventually};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::{report, reported, status_writes};
+
+/// A watch that brings nothing within the time of a test.
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn writes_status(request: &ApiRequest) -> bool {
+    request.is_write()
+        && request.resource == "puppets"
+        && request.subresource.as_deref() == Some("status")
+}
+
+async fn patch_status(puppet: &Puppet, status: Value) -> Result<()> {
+    let patch = Patch::Merge(json!({ "status": status }));
+    puppet.api.patch_status(&puppet.name, &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+#[test]
+fn sc_04_12_a_conflict_is_computed_anew_and_keeps_the_start() -> Result<()> {
+    on_cluster("status_contract::sc_12_conflict", async |cluster| {
+        let refused = Arc::new(AtomicU32::new(0));
+        let left = refused.clone();
+        let inject = move |request: &ApiRequest| {
+            let take = |left: u32| left.checked_sub(1);
+            let refuse = writes_status(request)
+                && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+            if refuse { Action::Status(409) } else { Action::Pass }
+        };
+        let test = "status_contract::sc_12_conflict";
+        let stage = Stage::with_faults(cluster, test, &["puppet"], inject).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        refused.store(2, Ordering::SeqCst);
+        let running = reported(&host, &puppet, json!({"phase": "Running"})).await?;
+        ensure!(refused.load(Ordering::SeqCst) == 0, "nothing was refused, so nothing was shown");
+        refused.store(2, Ordering::SeqCst);
+        let ended = reported(&host, &puppet, json!({"phase": "Succeeded"})).await?;
+        ensure!(ended["startedAt"] == running["startedAt"], "{running} became {ended}");
+
+        // Somebody who always wins costs tries, not for ever.
+        refused.store(u32::MAX, Ordering::SeqCst);
+        let mark = stage.proxy.record().mark();
+        let run = report(&host, &puppet, json!({"message": "late"})).await?;
+        ensure!(run.refusal(0)?.0 == "stale", "{run:?}");
+        let tries = status_writes(&stage, "puppets", "p", mark).len();
+        ensure!((2..=8).contains(&tries), "{tries} tries");
+        Ok(())
+    })
+}
+
+#[test]
+fn sc_12_a_stale_cache_overwrites_nothing() -> Result<()> {
+    on_cluster("status_contract::sc_12_stale", async |cluster| {
+        let frozen = |request: &ApiRequest| match request {
+            request if request.is_watch() && request.resource == "puppets" => Action::Delay(NEVER),
+            _ => Action::Pass,
+        };
+        let test = "status_contract::sc_12_stale";
+        let stage = Stage::with_faults(cluster, test, &["puppet"], frozen).await?;
+        // Reports twice in each reconcile, so that each has something to write; woken by a ConfigMap.
+        let script = json!([
+            {"get": {"kind": "v1/ConfigMap", "name": "go"}},
+            {"report": {"status": {"phase": "Running", "message": "a"}}},
+            {"report": {"status": {"phase": "Running", "message": "b"}}},
+        ]);
+        let one = Puppet::create(&stage, "Puppet", "one", script.clone()).await?;
+        let two = Puppet::create(&stage, "Puppet", "two", script).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        for puppet in [&one, &two] {
+            puppet.played(&host, 1).await?;
+        }
+        let started = one.status().await?["startedAt"].clone();
+        // The second writer: a count that is not the plugin's, and an end.
+        patch_status(&one, json!({"counts": {"cost": 3}})).await?;
+        patch_status(&two, json!({"phase": "Succeeded", "message": "by another"})).await?;
+        let (before, mark) = (runs(&host.log()?, "two").len(), stage.proxy.record().mark());
+        let go: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "go"}}))?;
+        let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        maps.create(&PostParams::default(), &go).await?;
+
+        eventually("both were reconciled once more", LONG, async || {
+            let finished = |name: &str| {
+                let log = host.log()?;
+                let finished = runs(&log, name).iter().filter(|run| run.outcome.is_some()).count();
+                anyhow::Ok(finished)
+            };
+            ensure!(finished("one")? > before && finished("two")? > before, "not yet");
+            Ok(())
+        })
+        .await?;
+        let conflicts = { status_writes(&stage, "puppets", "two", mark).iter() }
+            .filter(|entry| entry.code == Some(409))
+            .count();
+        ensure!(conflicts > 0, "no write was stale, so nothing was shown");
+        let (one, two) = (one.status().await?, two.status().await?);
+        ensure!(one["counts"]["cost"] == 3 && one["startedAt"] == started, "{one}");
+        ensure!(one["message"] == "b", "{one}");
+        ensure!(two["phase"] == "Succeeded" && two["message"] == "by another", "{two}");
+        Ok(())
+    })
+}
+
+#[test]
+fn sc_12_two_writers_lose_nothing_of_each_other() -> Result<()> {
+    on_cluster("status_contract::sc_12_two", async |cluster| {
+        let stage = puppet::stage(cluster, "status_contract::sc_12_two", &[]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let reports: Vec<Value> = (0..10)
+            .map(|n| json!({"report": {"status": {"phase": "Running", "message": n.to_string()}}}))
+            .collect();
+        let generation = puppet.edit(json!(reports)).await?;
+        let mut cost = 0;
+        let run = loop {
+            cost += 1;
+            patch_status(&puppet, json!({"counts": {"cost": cost}})).await?;
+            let runs = runs(&host.log()?, "p");
+            let finished =
+                |run: &puppet::Run| run.outcome.is_some() && run.generation == generation;
+            if let Some(run) = runs.into_iter().find(finished) {
+                break run;
+            }
+            ensure!(cost < 5000, "the reports do not end");
+        };
+        ensure!(run.steps.iter().all(|step| step.ok), "{run:?}");
+        let status = puppet.status().await?;
+        ensure!(status["counts"]["cost"] == cost && status["phase"] == "Running", "{status}");
+        Ok(())
+    })
+}
