@@ -189,6 +189,10 @@ pub struct SecretRef {
     pub key: String,
 }
 
+/// A value of a Secret. It shows nothing of itself when it is formatted, and is wiped from memory when it
+/// is dropped; the copies that a client or a socket makes on the way are not.
+pub type SecretValue = secrecy::SecretSlice<u8>;
+
 /// What a Secret's value is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretUse {
@@ -249,7 +253,8 @@ pub trait Session: Send + Sync {
     async fn publish(&self, note: Note) -> Result<(), KubeError>;
     /// Reads a value of a Secret for a use that the authority allows. The bytes are handed to the guest
     /// for [`SecretUse::Reveal`] only.
-    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError>;
+    async fn secret(&self, secret: &SecretRef, wanted: SecretUse)
+    -> Result<SecretValue, KubeError>;
     /// Whether an outgoing request may be made; counts it.
     async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError>;
     /// Writes a metric of the plugin's own.
