@@ -216,6 +216,15 @@ pub struct HttpCall {
     pub origin: String,
 }
 
+/// How far an allowed request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Only to addresses that lead away from this machine, its link and its cloud's metadata.
+    Ordinary,
+    /// The grant names this very host, and not a pattern that it falls under.
+    Named,
+}
+
 /// A number for one of the plugin's own metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
@@ -255,8 +264,8 @@ pub trait Session: Send + Sync {
     /// for [`SecretUse::Reveal`] only.
     async fn secret(&self, secret: &SecretRef, wanted: SecretUse)
     -> Result<SecretValue, KubeError>;
-    /// Whether an outgoing request may be made; counts it.
-    async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError>;
+    /// Whether an outgoing request may be made, and how far it may reach; counts it.
+    async fn authorize(&self, call: &HttpCall) -> Result<Reach, KubeError>;
     /// Writes a metric of the plugin's own.
     async fn measure(&self, measurement: Measurement) -> Result<(), KubeError>;
 }

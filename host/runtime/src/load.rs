@@ -61,6 +61,7 @@ impl Loader {
             name: manifest.plugin.name.clone(),
             digest,
             limits: manifest.limits.clone(),
+            http: !manifest.grant.http.is_empty(),
             config,
         };
         let plugin = Plugin::new(&self.engine, &component, spec)?;

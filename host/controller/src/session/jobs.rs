@@ -77,7 +77,7 @@ impl Session {
             name: name.to_owned(),
         };
         let denied =
-            |missing: String| StartError::Refused(self.denied(Verb::Create, &key, missing));
+            |missing: String| StartError::Refused(self.denied(Verb::Create.as_str(), &key, missing));
         let authority = self.version.authority.jobs.as_ref();
         let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
         job::check(&document, authority).map_err(|refusal| match refusal {
