@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::authority::check_rules;
 use crate::grant::{HttpRule, JobGrant, KubeRule, SecretRule};
 use crate::name::PluginName;
 use crate::object::Gvk;
@@ -282,12 +283,9 @@ impl Manifest {
                 kinds.push(kind);
             }
         }
-        if let Some(rule) =
-            self.grant.kube.iter().find(|rule| rule.verbs.is_empty() || rule.kinds.is_empty())
-        {
-            return wrong(format!(
-                "grant.kube: a rule without verbs or kinds allows nothing: {rule:?}"
-            ));
+        let Requests { kube, jobs, http, secrets } = &self.grant;
+        if let Err(problem) = check_rules(kube, jobs.as_ref(), http, secrets) {
+            return wrong(format!("grant: {problem}"));
         }
         if !self.grant.http.is_empty() && self.limits.http_requests == 0 {
             let text = "[[grant.http]] asks for what limits.http-requests = 0 rules out";
@@ -407,12 +405,15 @@ api-per-reconcile = 50
             (SAMPLE.replace("concurrency = 8", "concurrency = 0"), "concurrency"),
             (SAMPLE.replace("verbs = [\"get\", \"list\", \"watch\"]", "verbs = []"), "verbs"),
             (SAMPLE.replace("memory = \"64Mi\"", "memory = \"64MB\""), "64MB"),
+            (SAMPLE.replace("\"same\"", "[\"A\"]"), "namespace \"A\""),
+            (SAMPLE.replace("images = [\"*\"]", "images = []"), "images"),
+            (format!("{SAMPLE}[[grant.http]]\nhosts = [\"ftp://a\"]\nmethods = [\"GET\"]"), "ftp"),
             (SAMPLE.replace("batch/v1/Job", "Job"), "names no kind"),
             (SAMPLE.replace("kind = \"controller\"", "kind = \"adapter\""), "adapter"),
             (SAMPLE.replace("concurrency = 8", "events = 5000"), "limits.events = 5000"),
             (format!("{SAMPLE}{METRIC}{METRIC}"), "two metrics are named \"calls\""),
             (
-                format!("{}http-requests = 0\n[[grant.http]]\nhosts = []\nmethods = []\n", SAMPLE),
+                format!("{SAMPLE}http-requests = 0\n[[grant.http]]\nhosts = [\"*\"]\nmethods = [\"GET\"]"),
                 "http-requests = 0",
             ),
         ];
