@@ -19,7 +19,21 @@ use crate::kinds::lock;
 
 /// The upper bounds of every histogram's buckets: a guest measures seconds, bytes or counts.
 const BUCKETS: [f64; 15] = [
-    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 1e4, f64::INFINITY,
+    0.001,
+    0.005,
+    0.01,
+    0.05,
+    0.1,
+    0.5,
+    1.0,
+    5.0,
+    10.0,
+    50.0,
+    100.0,
+    500.0,
+    1e3,
+    1e4,
+    f64::INFINITY,
 ];
 
 /// The metrics of all plugins, by plugin and by their own name; cloning shares them.
@@ -77,7 +91,8 @@ impl GuestMetrics {
             MetricKind::Gauge => series.number = value,
             MetricKind::Histogram => {
                 series.number += value;
-                let bucket = BUCKETS.iter().zip(&mut series.buckets).find(|(most, _)| value <= **most);
+                let bucket =
+                    BUCKETS.iter().zip(&mut series.buckets).find(|(most, _)| value <= **most);
                 if let Some((_, count)) = bucket {
                     *count += 1;
                 }
@@ -108,7 +123,8 @@ impl Metric {
         let mut family = encoder.encode_descriptor(&name, &spec.help, None, kind)?;
         for (values, series) in series {
             let own = spec.labels.keys().map(String::as_str).zip(values.iter().map(String::as_str));
-            let labels: Vec<(&str, &str)> = std::iter::once(("plugin", plugin)).chain(own).collect();
+            let labels: Vec<(&str, &str)> =
+                std::iter::once(("plugin", plugin)).chain(own).collect();
             series.encode(spec.kind, &mut family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -115,10 +115,15 @@ impl Metrics {
         let help = "Events that were not published because there were too many";
         registry.register(name, help, metrics.events_dropped.clone());
         let name = "joch_plugin_api_waits";
-        let help = "Calls to the API server that waited for the plugin's rate, or were refused by it";
+        let help =
+            "Calls to the API server that waited for the plugin's rate, or were refused by it";
         registry.register(name, help, metrics.api_waits.clone());
         let name = "joch_plugin_http_requests";
-        registry.register(name, "Outgoing requests that were allowed", metrics.http_requests.clone());
+        registry.register(
+            name,
+            "Outgoing requests that were allowed",
+            metrics.http_requests.clone(),
+        );
         registry.register_collector(Box::new(metrics.guests.clone()));
         metrics
     }

@@ -41,7 +41,8 @@ struct Bucket {
 
 impl Rates {
     pub(crate) fn new(api_per_second: u32) -> Self {
-        let events = Quota::per_second(number(EVENTS_PER_SECOND)).allow_burst(number(EVENTS_AT_ONCE));
+        let events =
+            Quota::per_second(number(EVENTS_PER_SECOND)).allow_burst(number(EVENTS_AT_ONCE));
         Self {
             api: ArcSwap::from_pointee(Bucket::new(api_per_second)),
             turn: Mutex::default(),

@@ -25,8 +25,8 @@ use joch_core::dependency::Read;
 use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
-    self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach,
-    SecretRef, SecretUse, SecretValue, StartError, Started, Verdict, field_manager,
+    self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
+    SecretUse, SecretValue, StartError, Started, Verdict, field_manager,
 };
 use kube::Client;
 use kube::api::DynamicObject;

@@ -14,7 +14,7 @@ mod kube;
 mod place;
 mod secret;
 
-pub use http::{HttpRule, decide_http};
+pub use http::{HostPattern, HttpRule, decide_http};
 pub use jobs::{JobGrant, Profile, SecretUse};
 pub use kube::{KubeCall, KubeRule, Part, Verb, decide};
 pub use place::{Namespaces, Place};

@@ -413,7 +413,9 @@ api-per-reconcile = 50
             (SAMPLE.replace("concurrency = 8", "events = 5000"), "limits.events = 5000"),
             (format!("{SAMPLE}{METRIC}{METRIC}"), "two metrics are named \"calls\""),
             (
-                format!("{SAMPLE}http-requests = 0\n[[grant.http]]\nhosts = [\"*\"]\nmethods = [\"GET\"]"),
+                format!(
+                    "{SAMPLE}http-requests = 0\n[[grant.http]]\nhosts = [\"*\"]\nmethods = [\"GET\"]"
+                ),
                 "http-requests = 0",
             ),
         ];

@@ -53,7 +53,9 @@ pub(crate) fn link(
     let missing: Vec<&str> = shape.imports(engine).map(|(name, _)| name).filter(missing).collect();
     let on_request = |name: &&&str| !with_http && http::LINKED.contains(&interface(name));
     // With the request, its clock is there too: so it is HTTP that has to be asked for, if it is imported.
-    if let Some(name) = missing.iter().filter(on_request).find(|name| name.starts_with("wasi:http/")) {
+    if let Some(name) =
+        missing.iter().filter(on_request).find(|name| name.starts_with("wasi:http/"))
+    {
         return Err(LoadError::NotRequested((*name).to_owned()));
     }
     if let Some(name) = missing.first() {

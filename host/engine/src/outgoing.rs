@@ -92,9 +92,8 @@ async fn exchange(mut request: Request<WasiBody>, stream: dial::Stream) -> Answe
     *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
     let request = request.map(|body| bounded(body, Error::HttpRequestBodySize));
     let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-    let response = response.map(|body| {
-        bounded(body.map_err(|error| broken(&error)), Error::HttpResponseBodySize)
-    });
+    let response = response
+        .map(|body| bounded(body.map_err(|error| broken(&error)), Error::HttpResponseBodySize));
     let rest = async move {
         connection.await;
         Ok(())

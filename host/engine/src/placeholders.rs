@@ -130,8 +130,10 @@ mod tests {
         assert_ne!(own, other);
         let cut = own.get(..own.len() - 1).unwrap();
         for text in [other.as_str(), cut, PREFIX] {
-            let headers =
-                HeaderMap::from_iter([(http::header::COOKIE, HeaderValue::from_str(text).unwrap())]);
+            let headers = HeaderMap::from_iter([(
+                http::header::COOKIE,
+                HeaderValue::from_str(text).unwrap(),
+            )]);
             assert!(placeholders.in_headers(&headers).is_err(), "{text}");
         }
     }

@@ -76,8 +76,9 @@ impl Session {
             namespace: Some(namespace.to_owned()),
             name: name.to_owned(),
         };
-        let denied =
-            |missing: String| StartError::Refused(self.denied(Verb::Create.as_str(), &key, missing));
+        let denied = |missing: String| {
+            StartError::Refused(self.denied(Verb::Create.as_str(), &key, missing))
+        };
         let authority = self.version.authority.jobs.as_ref();
         let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
         job::check(&document, authority).map_err(|refusal| match refusal {

@@ -58,7 +58,8 @@ impl Session {
 
 /// One value out of a Secret's JSON.
 fn take(text: &str, key: &str) -> Result<SecretValue, KubeError> {
-    let unreadable = |_| KubeError::Other("the Secret cannot be read: it is not as expected".into());
+    let unreadable =
+        |_| KubeError::Other("the Secret cannot be read: it is not as expected".into());
     let secret: Secret = serde_json::from_str(text).map_err(unreadable)?;
     let mut data = secret.data.unwrap_or_default();
     let value = data.remove(key).map(|value| SecretValue::from(value.0));

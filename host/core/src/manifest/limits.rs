@@ -63,10 +63,16 @@ mod tests {
             (Limits { wall: day, ..sane() }, "limits.wall = 24h"),
             (Limits { concurrency: 0, ..sane() }, "limits.concurrency = 0"),
             (Limits { api_per_reconcile: 0, ..sane() }, "limits.api-per-reconcile = 0"),
-            (Limits { api_per_second: 0, ..sane() }, "limits.api-per-second = 0 (it has to be from 1"),
+            (
+                Limits { api_per_second: 0, ..sane() },
+                "limits.api-per-second = 0 (it has to be from 1",
+            ),
             (Limits { api_per_second: u32::MAX, ..sane() }, "to 10000)"),
             (Limits { log_lines: 100_001, ..sane() }, "limits.log-lines"),
-            (Limits { events: 1001, ..sane() }, "limits.events = 1001 (it has to be from 0 to 1000)"),
+            (
+                Limits { events: 1001, ..sane() },
+                "limits.events = 1001 (it has to be from 0 to 1000)",
+            ),
             (Limits { http_requests: 1001, ..sane() }, "limits.http-requests"),
         ];
         for (limits, part) in table {

@@ -66,11 +66,8 @@ async fn open(host: &str, port: u16, reach: Reach) -> Result<TcpStream> {
     let found = tokio::net::lookup_host((host, port)).await.map_err(unknown)?;
     let found: Vec<SocketAddr> = found.take(TRIED).collect();
     let open = found.iter().filter(|address| may_reach(host, address.ip(), reach));
-    let mut last = if found.is_empty() {
-        Error::DestinationNotFound
-    } else {
-        Error::DestinationIpProhibited
-    };
+    let mut last =
+        if found.is_empty() { Error::DestinationNotFound } else { Error::DestinationIpProhibited };
     for address in open {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
@@ -148,7 +145,11 @@ mod tests {
             ("a.example.com", "10.0.0.1", Ordinary, true),
         ];
         for (host, to, reach, expected) in table {
-            assert_eq!(may_reach(host, to.parse().unwrap(), reach), expected, "{host} {to} {reach:?}");
+            assert_eq!(
+                may_reach(host, to.parse().unwrap(), reach),
+                expected,
+                "{host} {to} {reach:?}"
+            );
         }
     }
 }
