@@ -11,6 +11,8 @@ ROOT := $(filter 0,$(shell id -u))
 # Component's file name by crate: Cargo writes underscores.
 PLUGINS := kubetask
 EXAMPLES := hello-controller
+# Guests of the test suites.
+FIXTURES := puppet
 
 .PHONY: build host plugins crds devcluster node demo test clean help
 
@@ -28,10 +30,11 @@ host: toolchain
 	install -C -m 755 $(TARGET)/release/joch-controller-manager $(DIST)/
 
 plugins: toolchain ## dist/plugins/*.wasm; a host that watches the folder swaps them in
-	cargo build --profile guest --target wasm32-wasip2 $(PLUGINS:%=-p %) $(EXAMPLES:%=-p %)
-	@mkdir -p $(DIST)/plugins $(DIST)/examples
+	cargo build --profile guest --target wasm32-wasip2 $(PLUGINS:%=-p %) $(EXAMPLES:%=-p %) $(FIXTURES:%=-p %)
+	@mkdir -p $(DIST)/plugins $(DIST)/examples $(DIST)/fixtures
 	@for p in $(PLUGINS); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/plugins/$$p.wasm; done
 	@for p in $(EXAMPLES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/examples/$$p.wasm; done
+	@for p in $(FIXTURES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/fixtures/$$p.wasm; done
 
 crds:
 	@mkdir -p $(DIST)/crds

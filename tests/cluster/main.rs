@@ -5,6 +5,7 @@ mod bad_plugins;
 mod crd;
 mod hello;
 mod proxy;
+mod puppet;
 mod reload;
 mod stopped;
 mod storm;

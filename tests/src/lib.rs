@@ -17,6 +17,7 @@ pub mod host;
 pub mod objects;
 pub mod paths;
 pub mod proxy;
+pub mod puppet;
 pub mod stage;
 pub mod suite;
 pub mod wait;

@@ -61,7 +61,9 @@ fn broken(found: &[Found], rules: &[Rule]) -> Vec<String> {
     let mut broken = Vec::new();
     for Found { name, ours, within, direct, folder } in found {
         let guest = rule("", GUEST, PAPER);
-        let is_guest = folder.starts_with("plugins/") || folder.starts_with("examples/");
+        let is_guest = ["plugins/", "examples/", "tests/guests/"]
+            .iter()
+            .any(|place| folder.starts_with(place));
         let listed = rules.iter().find(|rule| rule.name == name);
         let Some(rule) = listed.or_else(|| is_guest.then_some(&guest)) else {
             broken.push(format!("{name}: no rule says what it may depend on"));

@@ -1,0 +1,54 @@
+//! Does what the object that it reconciles says: its `spec.script` is a list of host calls, written as
+//! data. Tests drive it step by step by editing the spec.
+//!
+//! Each call answers with one log line (target `guest`) that is a JSON document: `puppet` (the object's
+//! name), `generation`, `step`, `call`, `ok`, and `answer` or `error` with `text`. A line `begin` comes
+//! before the first step. Nothing reaches the status unless the script reports it.
+
+mod calls;
+mod script;
+
+use joch_plugin::{Context, Controller, Failure, Outcome};
+use serde_json::json;
+
+use crate::calls::{Done, perform};
+use crate::script::{Puppet, Step};
+
+joch_plugin::plugin! {
+    manifest: "plugin.toml",
+    controllers: { "puppet" => Player, "doll" => Player },
+}
+
+struct Player;
+
+impl Controller for Player {
+    type Object = Puppet;
+
+    fn reconcile(&self, cx: &Context, puppet: Puppet) -> Result<Outcome, Failure> {
+        play(cx, &puppet, &puppet.spec.script)
+    }
+}
+
+/// Performs the steps in their order, until one ends the call.
+fn play(cx: &Context, puppet: &Puppet, script: &[Step]) -> Result<Outcome, Failure> {
+    let line = |mut line: serde_json::Value| {
+        line["puppet"] = cx.name().into();
+        line["generation"] = puppet.metadata.generation.into();
+        calls::write_line(&line);
+    };
+    line(json!({ "begin": cx.controller() }));
+    for (number, step) in script.iter().enumerate() {
+        for _ in 0..step.times {
+            match perform(cx, &step.call) {
+                Done::Ok(answer) => line(
+                    json!({ "step": number, "call": step.call.name(), "ok": true, "answer": answer }),
+                ),
+                Done::Refused { error, text } => line(json!({
+                    "step": number, "call": step.call.name(), "ok": false, "error": error, "text": text,
+                })),
+                Done::End(result) => return result,
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
