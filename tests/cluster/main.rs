@@ -2,8 +2,10 @@
 
 mod admin;
 mod bad_plugins;
+mod bounds;
 mod crd;
 mod hello;
+mod outgoing;
 mod proxy;
 mod puppet;
 mod reload;

@@ -116,6 +116,11 @@ fn load() -> std::result::Result<Arc<ClientConfig>, String> {
             reasons.join("; ")
         ));
     }
+    trusting(roots)
+}
+
+/// The settings of connections to servers that these vouch for.
+fn trusting(roots: RootCertStore) -> std::result::Result<Arc<ClientConfig>, String> {
     // The provider is named: the process has no default one.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -129,6 +134,15 @@ fn load() -> std::result::Result<Arc<ClientConfig>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Roots {
+        /// Trusts one certificate and nothing else.
+        pub(crate) fn only(certificate: &rustls::pki_types::CertificateDer<'static>) -> Self {
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate.clone()).unwrap();
+            Self(Arc::new(OnceCell::new_with(Some(trusting(roots).unwrap()))))
+        }
+    }
 
     #[test]
     fn a_special_address_has_to_be_named_as_itself() {

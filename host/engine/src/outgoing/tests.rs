@@ -12,7 +12,8 @@ use joch_core::port::{
     Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
     SecretUse, SecretValue, Session, StartError, Started, Verdict,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpHooks as _};
 
@@ -20,6 +21,7 @@ use super::{BODY, Outgoing, Roots};
 use crate::placeholders::Placeholders;
 
 const VALUE: &str = "s3cr3t-value";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 
 /// Allows requests to one origin, and one Secret to the same.
 struct Fake {
@@ -99,26 +101,63 @@ impl Server {
         let received: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&received);
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut bytes = vec![0; 64 << 10];
-                let count = stream.read(&mut bytes).await.unwrap_or(0);
-                let text = String::from_utf8_lossy(bytes.get(..count).unwrap()).into_owned();
-                seen.lock().unwrap().push(text);
-                stream.write_all(&answer).await.ok();
-                // What is still sent is read, so that closing does not cut the answer off.
-                while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+            while let Ok((stream, _)) = listener.accept().await {
+                serve(stream, &answer, &seen).await;
             }
         });
         Self { origin, received }
     }
 
+    /// The same behind TLS for `localhost`, with the certificate that a client has to trust.
+    async fn start_secure() -> (Self, CertificateDer<'static>) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let received: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = Arc::clone(&received);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream, OK, &seen).await;
+                }
+            }
+        });
+        (Self { origin, received }, certificate)
+    }
+
     async fn ok() -> Self {
-        Self::start(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".to_vec()).await
+        Self::start(OK.to_vec()).await
     }
 
     fn received(&self) -> Vec<String> {
         self.received.lock().unwrap().clone()
     }
+}
+
+/// Takes one request and gives one answer.
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: &[u8],
+    seen: &Mutex<Vec<String>>,
+) {
+    let mut bytes = vec![0; 64 << 10];
+    let count = stream.read(&mut bytes).await.unwrap_or(0);
+    let text = String::from_utf8_lossy(bytes.get(..count).unwrap()).into_owned();
+    seen.lock().unwrap().push(text);
+    stream.write_all(answer).await.ok();
+    stream.flush().await.ok();
+    // What is still sent is read, so that closing does not cut the answer off.
+    while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
 }
 
 /// What one call may do and did.
@@ -274,4 +313,22 @@ async fn a_name_that_leads_to_this_machine_is_refused() {
     let error = caller.send(&origin, "none", 0).await.unwrap_err();
     assert!(matches!(error, Error::DestinationIpProhibited | Error::DnsError { .. }), "{error:?}");
     assert!(server.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_vouches_for_gets_nothing() {
+    let (server, certificate) = Server::start_secure().await;
+    let mut caller = Caller::new(&server.origin, &server.origin, VALUE);
+    caller.outgoing.roots = Roots::only(&certificate);
+    let header = caller.placeholder();
+    assert_eq!(caller.send(&server.origin, &header, 0).await.unwrap().0, 200);
+    assert!(server.received().concat().contains(VALUE));
+
+    let (stranger, _) = Server::start_secure().await;
+    let mut caller = Caller::new(&stranger.origin, &stranger.origin, VALUE);
+    caller.outgoing.roots = Roots::only(&certificate);
+    let header = caller.placeholder();
+    let error = caller.send(&stranger.origin, &header, 0).await.unwrap_err();
+    assert!(matches!(error, Error::TlsCertificateError), "{error:?}");
+    assert!(stranger.received().is_empty());
 }
