@@ -12,7 +12,7 @@ ROOT := $(filter 0,$(shell id -u))
 PLUGINS := kubetask
 EXAMPLES := hello-controller
 # Guests of the test suites.
-FIXTURES := puppet
+FIXTURES := caller puppet
 
 .PHONY: build host plugins crds devcluster node demo test clean help
 

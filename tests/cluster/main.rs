@@ -4,6 +4,7 @@ mod admin;
 mod bad_plugins;
 mod capabilities;
 mod controllers;
+mod bounds;
 mod crd;
 mod finalizer;
 /// Small guests of the engine's own tests.
@@ -12,6 +13,7 @@ mod finalizer;
 mod guest;
 mod hello;
 mod plugin_objects;
+mod outgoing;
 mod proxy;
 mod puppet;
 mod reload;

@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::guest_metrics::GuestMetrics;
+
 /// Which controller, and how it went.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ResultLabels {
@@ -26,6 +28,13 @@ pub(crate) struct NameLabels {
 pub(crate) struct ApiLabels {
     pub(crate) plugin: String,
     pub(crate) verb: &'static str,
+    pub(crate) result: &'static str,
+}
+
+/// A call to the API server that did not get its place at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct WaitLabels {
+    pub(crate) plugin: String,
     pub(crate) result: &'static str,
 }
 
@@ -49,6 +58,10 @@ pub struct Metrics {
     pub(crate) shadow_writes: Family<PluginLabels, Counter>,
     pub(crate) rollbacks: Family<PluginLabels, Counter>,
     pub(crate) status_overruled: Family<PluginLabels, Counter>,
+    pub(crate) api_waits: Family<WaitLabels, Counter>,
+    pub(crate) http_requests: Family<PluginLabels, Counter>,
+    /// What the plugins measure themselves.
+    pub(crate) guests: GuestMetrics,
 }
 
 impl Metrics {
@@ -69,6 +82,9 @@ impl Metrics {
             shadow_writes: Family::default(),
             rollbacks: Family::default(),
             status_overruled: Family::default(),
+            api_waits: Family::default(),
+            http_requests: Family::default(),
+            guests: GuestMetrics::default(),
         };
         let name = "controller_runtime_reconcile";
         registry.register(name, "Reconciles per controller by result", metrics.reconciles.clone());
@@ -102,7 +118,7 @@ impl Metrics {
             metrics.denials.clone(),
         );
         let name = "joch_plugin_events_dropped";
-        let help = "Events that were not published because too many were under way";
+        let help = "Events that were not published because there were too many";
         registry.register(name, help, metrics.events_dropped.clone());
         let name = "joch_plugin_shadow_writes";
         let help = "Different writes that a plugin in shadow mode would have made";
@@ -113,6 +129,17 @@ impl Metrics {
         let name = "joch_plugin_status_overruled";
         let help = "Status reports of which the contract kept some field as it was";
         registry.register(name, help, metrics.status_overruled.clone());
+        let name = "joch_plugin_api_waits";
+        let help =
+            "Calls to the API server that waited for the plugin's rate, or were refused by it";
+        registry.register(name, help, metrics.api_waits.clone());
+        let name = "joch_plugin_http_requests";
+        registry.register(
+            name,
+            "Outgoing requests that were allowed",
+            metrics.http_requests.clone(),
+        );
+        registry.register_collector(Box::new(metrics.guests.clone()));
         metrics
     }
 }

@@ -27,6 +27,7 @@ use crate::hub::Hub;
 use crate::kinds::{Kinds, lock};
 use crate::metrics::{Metrics, PluginLabels};
 use crate::plugins::{Feed, PluginObjects, PluginWriter};
+use crate::rates::Rates;
 use crate::session::Notes;
 use crate::shadow::ShadowLog;
 use crate::trial::Trial;
@@ -118,6 +119,7 @@ pub(crate) struct Shared {
 
 struct Plugin {
     version: Arc<ArcSwap<Version>>,
+    rates: Arc<Rates>,
     lives: Vec<Life>,
 }
 
@@ -188,6 +190,7 @@ impl Registry {
         }
         let name = version.manifest.plugin.name.clone();
         let specs = version.manifest.controllers.clone();
+        let api_per_second = version.manifest.limits.api_per_second;
 
         let outdated =
             self.take_lives(&name, |life| !specs.iter().any(|spec| spec.same_shape(life.spec())));
@@ -196,14 +199,18 @@ impl Registry {
         let mut plugins = lock(&self.plugins);
         let plugin = plugins.entry(name.clone()).or_insert_with(|| Plugin {
             version: Arc::new(ArcSwap::new(version.clone())),
+            rates: Arc::new(Rates::new(api_per_second)),
             lives: Vec::new(),
         });
+        self.shared.metrics.guests.declare(name.as_str(), &version.manifest.metrics);
+        plugin.rates.allow(api_per_second);
         plugin.version.store(version);
         plugin.lives.iter().for_each(Life::sweep);
         for spec in specs {
             if !plugin.lives.iter().any(|life| life.spec().same_shape(&spec)) {
                 let (shared, slot) = (self.shared.clone(), plugin.version.clone());
-                plugin.lives.push(Life::start(shared, spec, slot, self.stop.child_token()));
+                let (rates, stop) = (plugin.rates.clone(), self.stop.child_token());
+                plugin.lives.push(Life::start(shared, spec, slot, rates, stop));
             }
         }
         let label = PluginLabels { plugin: name.to_string() };
@@ -217,6 +224,7 @@ impl Registry {
         let lives = self.take_lives(name, |_| true);
         lock(&self.plugins).remove(name);
         futures::future::join_all(lives.into_iter().map(Life::end)).await;
+        self.shared.metrics.guests.forget(name.as_str());
     }
 
     /// Drains everything: turns under way are finished, none is begun.

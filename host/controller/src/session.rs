@@ -8,8 +8,11 @@
 
 mod finalizer;
 mod jobs;
+mod measure;
 mod notes;
+mod outgoing;
 mod read;
+mod secrets;
 mod shadowed;
 mod status;
 mod write;
@@ -24,8 +27,8 @@ use joch_core::dependency::Read;
 use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
-    self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, SecretRef,
-    SecretUse, StartError, Started, Verdict, field_manager,
+    self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
+    SecretUse, SecretValue, StartError, Started, Verdict, field_manager,
 };
 use joch_core::status::Dropped;
 use kube::Client;
@@ -38,7 +41,8 @@ use crate::client::REQUEST_TIMEOUT;
 use crate::error::translate;
 use crate::hub::View;
 use crate::kinds::{Kinds, Served, lock};
-use crate::metrics::{ApiLabels, Metrics, PluginLabels};
+use crate::metrics::{ApiLabels, Metrics, PluginLabels, WaitLabels};
+use crate::rates::{Admission, Rates};
 use crate::registry::Version;
 
 pub(crate) use jobs::{JobLedger, job_kind};
@@ -53,6 +57,8 @@ pub(crate) struct Surroundings {
     pub(crate) kinds: Arc<Kinds>,
     pub(crate) metrics: Metrics,
     pub(crate) notes: Arc<Notes>,
+    /// The plugin's, shared by all of its controllers.
+    pub(crate) rates: Arc<Rates>,
     pub(crate) controller: String,
     /// The kinds that the controller reconciles or watches.
     pub(crate) views: HashMap<Gvk, View>,
@@ -80,6 +86,8 @@ pub(crate) struct Session {
     record: Recorder,
     reads: Mutex<BTreeSet<Read>>,
     calls: AtomicU32,
+    events: AtomicU32,
+    requests: AtomicU32,
     writes: TaskTracker,
 }
 
@@ -101,6 +109,8 @@ impl Session {
             record,
             reads: Mutex::default(),
             calls: AtomicU32::new(0),
+            events: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
             writes: TaskTracker::new(),
         }
     }
@@ -142,19 +152,22 @@ impl Session {
 
     /// Checks a call against the authority.
     fn allow(&self, call: &KubeCall<'_>, target: &ObjectKey) -> Result<(), KubeError> {
+        if !target.is_plain() {
+            return Err(KubeError::Invalid(format!("no object can be named {target}")));
+        }
         let authority = &self.version.authority;
         grant::decide(&authority.requested, &authority.granted, call, self.namespace())
-            .map_err(|missing| self.denied(call.verb, target, missing))
+            .map_err(|missing| self.denied(call.verb.as_str(), target, missing))
     }
 
     /// A denial: counted, logged, and told to the guest.
-    fn denied(&self, verb: Verb, target: &ObjectKey, missing_grant: String) -> KubeError {
+    fn denied(&self, verb: &str, target: &ObjectKey, missing_grant: String) -> KubeError {
         let plugin = self.version.plugin().to_owned();
         self.around.metrics.denials.get_or_create(&PluginLabels { plugin }).inc();
         tracing::warn!(missing_grant, "a call was denied");
         self.around.notes.denied(self.version.plugin(), &self.around.controller, &missing_grant);
         let target = ObjectRef { key: target.clone(), uid: None };
-        KubeError::Denied { verb: verb.as_str().to_owned(), target, missing_grant }
+        KubeError::Denied { verb: verb.to_owned(), target, missing_grant }
     }
 
     fn record(&self, read: Read) {
@@ -186,13 +199,30 @@ impl Session {
         found.ok_or_else(missing)
     }
 
-    /// Runs one request: bounded in time, counted by its result.
+    /// Waits until the plugin may make one more call to the API server: not longer than a few seconds, and
+    /// counted.
+    async fn pace(&self) -> Result<(), KubeError> {
+        let (result, answer) = match self.around.rates.admit().await {
+            Admission::AtOnce => return Ok(()),
+            Admission::Waited => ("waited", Ok(())),
+            Admission::Refused(limit) => {
+                let text = format!("{limit} calls to the API server per second (api-per-second)");
+                ("refused", Err(KubeError::OverLimit(text)))
+            }
+        };
+        let plugin = self.version.plugin().to_owned();
+        self.around.metrics.api_waits.get_or_create(&WaitLabels { plugin, result }).inc();
+        answer
+    }
+
+    /// Runs one request: at the plugin's pace, bounded in time, counted by its result.
     async fn request<T>(
         &self,
         verb: &'static str,
         target: &ObjectKey,
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, KubeError> {
+        self.pace().await?;
         let result = match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
             Ok(answer) => answer.map_err(|error| translate(error, verb, target)),
             Err(_) => Err(KubeError::Unavailable(None)),
@@ -286,16 +316,20 @@ impl port::Session for Handle {
         self.0.publish(note)
     }
 
-    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError> {
-        Err(KubeError::Other(format!("not there yet: {secret:?} {wanted:?}")))
+    async fn secret(
+        &self,
+        secret: &SecretRef,
+        wanted: SecretUse,
+    ) -> Result<SecretValue, KubeError> {
+        self.0.secret(secret, &wanted).await
     }
 
-    async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError> {
-        Err(KubeError::Other(format!("not there yet: {call:?}")))
+    async fn authorize(&self, call: &HttpCall) -> Result<Reach, KubeError> {
+        self.0.authorize(call)
     }
 
     async fn measure(&self, measurement: Measurement) -> Result<(), KubeError> {
-        Err(KubeError::Other(format!("not there yet: {measurement:?}")))
+        self.0.measure(&measurement)
     }
 }
 

@@ -14,7 +14,7 @@ mod kube;
 mod place;
 mod secret;
 
-pub use http::{HttpRule, decide_http};
+pub use http::{HostPattern, HttpRule, decide_http};
 pub use jobs::{JobGrant, Profile, SecretUse};
 pub use kube::{InvalidVerb, KubeCall, KubeRule, Part, Verb, decide, effective};
 pub use place::{Namespaces, Place};

@@ -5,14 +5,18 @@
 
 use serde::{Deserialize, Deserializer};
 
-use std::collections::BTreeMap;
-
 use crate::authority::check_rules;
 use crate::finalizer;
 use crate::grant::{HttpRule, JobGrant, KubeRule, SecretRule};
 use crate::name::PluginName;
 use crate::object::Gvk;
+use crate::port::Measurement;
 use crate::quantity::{Bytes, Time};
+
+mod limits;
+mod metric;
+
+pub use metric::{MetricKind, MetricSpec};
 
 /// Everything that a plugin says about itself.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,34 +38,6 @@ pub struct Manifest {
     /// The metrics of its own that it may write.
     #[serde(default, rename = "metric")]
     pub metrics: Vec<MetricSpec>,
-}
-
-/// `[[metric]]`: a metric of the plugin's own. Every label lists its values, so that no metric grows with
-/// the number of objects.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MetricSpec {
-    /// Its name, in `snake_case`; shown as `joch_guest_<name>` with the label `plugin`.
-    pub name: String,
-    /// What it does with numbers.
-    pub kind: MetricKind,
-    /// One sentence.
-    pub help: String,
-    /// Each label with the values that it may take.
-    #[serde(default)]
-    pub labels: BTreeMap<String, Vec<String>>,
-}
-
-/// What a metric does with numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MetricKind {
-    /// Adds them up.
-    Counter,
-    /// Keeps the last.
-    Gauge,
-    /// Counts them by size.
-    Histogram,
 }
 
 /// The number 1 and no other.
@@ -321,11 +297,27 @@ impl Manifest {
         if let Err(problem) = check_rules(kube, jobs.as_ref(), http, secrets) {
             return wrong(format!("grant: {problem}"));
         }
-        let limits = &self.limits;
-        if limits.concurrency == 0 || limits.cpu.0.is_zero() || limits.wall.0.is_zero() {
-            return wrong("limits: concurrency, cpu and wall must be greater than 0".to_owned());
+        if !self.grant.http.is_empty() && self.limits.http_requests == 0 {
+            let text = "[[grant.http]] asks for what limits.http-requests = 0 rules out";
+            return wrong(text.to_owned());
         }
-        Ok(())
+        self.limits.check().and_then(|()| metric::check(&self.metrics)).or_else(wrong)
+    }
+
+    /// The metric that a measurement is for, and the values of its labels in the order of
+    /// [`MetricSpec::labels`].
+    ///
+    /// # Errors
+    /// A text that names the metric, label, value or number that is not declared.
+    pub fn measured(
+        &self,
+        measurement: &Measurement,
+    ) -> Result<(&MetricSpec, Vec<String>), String> {
+        let named = |spec: &&MetricSpec| spec.name == measurement.metric;
+        let spec = self.metrics.iter().find(named).ok_or_else(|| {
+            format!("the manifest declares no metric {:?}", metric::short(&measurement.metric))
+        })?;
+        Ok((spec, spec.accept(measurement)?))
     }
 }
 
@@ -385,6 +377,22 @@ concurrency = 8
 api-per-reconcile = 50
 "#;
 
+    const METRIC: &str = "[[metric]]\nname = \"calls\"\nkind = \"counter\"\nhelp = \"Calls.\"\n";
+
+    #[test]
+    fn a_measurement_is_held_against_the_metric_of_its_name() {
+        let manifest = Manifest::parse(&format!("{SAMPLE}{METRIC}")).unwrap();
+        let mut measurement = Measurement {
+            metric: "calls".to_owned(),
+            kind: MetricKind::Counter,
+            value: 1.0,
+            labels: Vec::new(),
+        };
+        assert_eq!(manifest.measured(&measurement), Ok((&manifest.metrics[0], Vec::new())));
+        "walls".clone_into(&mut measurement.metric);
+        assert!(manifest.measured(&measurement).unwrap_err().contains("no metric \"walls\""));
+    }
+
     fn error_of(text: &str) -> String {
         Manifest::parse(text).unwrap_err().to_string()
     }
@@ -430,6 +438,14 @@ api-per-reconcile = 50
             (format!("{SAMPLE}[[grant.http]]\nhosts = [\"ftp://a\"]\nmethods = [\"GET\"]"), "ftp"),
             (SAMPLE.replace("batch/v1/Job", "Job"), "names no kind"),
             (SAMPLE.replace("kind = \"controller\"", "kind = \"adapter\""), "adapter"),
+            (SAMPLE.replace("concurrency = 8", "events = 5000"), "limits.events = 5000"),
+            (format!("{SAMPLE}{METRIC}{METRIC}"), "two metrics are named \"calls\""),
+            (
+                format!(
+                    "{SAMPLE}http-requests = 0\n[[grant.http]]\nhosts = [\"*\"]\nmethods = [\"GET\"]"
+                ),
+                "http-requests = 0",
+            ),
         ];
         for (text, part) in table {
             let error = error_of(&text);

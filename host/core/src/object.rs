@@ -79,6 +79,20 @@ pub struct ObjectKey {
     pub name: String,
 }
 
+impl ObjectKey {
+    /// Whether name and namespace can stand in the path of a request as what they are. The API server lets
+    /// no object have another name; in the path, `a/status` or `../secrets/a` would name something else
+    /// than what was checked. An empty name stands for all objects of a kind.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let plain = |part: &str| {
+            let special = |c: char| "/?#%".contains(c) || c.is_whitespace() || c.is_control();
+            part.len() <= 253 && part != "." && part != ".." && !part.contains(special)
+        };
+        plain(&self.name) && self.namespace.as_deref().is_none_or(|n| !n.is_empty() && plain(n))
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.kind.kind)?;
@@ -108,6 +122,20 @@ mod tests {
             assert_eq!(text.parse::<Gvk>().unwrap().to_string(), text);
         }
         assert_eq!("batch/v1/Job".parse::<Gvk>().unwrap().api_version(), "batch/v1");
+    }
+
+    #[test]
+    fn names_that_would_lead_a_request_astray_are_told_apart() {
+        let plain = |namespace: Option<&str>, name: &str| {
+            let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
+            ObjectKey { kind: Gvk::new("", "v1", "ConfigMap"), namespace, name }.is_plain()
+        };
+        assert!(plain(Some("default"), "a-b.c") && plain(None, "system:node") && plain(None, ""));
+        for name in ["a/status", "../secrets/a", "..", ".", "a?x", "a#x", "%2e%2e", "a b", "a\n"] {
+            assert!(!plain(Some("default"), name), "{name:?} was accepted");
+            assert!(!plain(Some(name), "a"), "namespace {name:?} was accepted");
+        }
+        assert!(!plain(Some(""), "a") && !plain(None, &"a".repeat(254)));
     }
 
     #[test]

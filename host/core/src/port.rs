@@ -189,6 +189,10 @@ pub struct SecretRef {
     pub key: String,
 }
 
+/// A value of a Secret. It shows nothing of itself when it is formatted, and is wiped from memory when it
+/// is dropped; the copies that a client or a socket makes on the way are not.
+pub type SecretValue = secrecy::SecretSlice<u8>;
+
 /// What a Secret's value is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretUse {
@@ -210,6 +214,15 @@ pub struct HttpCall {
     pub method: String,
     /// `scheme://host` or `scheme://host:port`.
     pub origin: String,
+}
+
+/// How far an allowed request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Only to addresses that lead away from this machine, its link and its cloud's metadata.
+    Ordinary,
+    /// The grant names this very host, and not a pattern that it falls under.
+    Named,
 }
 
 /// A number for one of the plugin's own metrics.
@@ -249,9 +262,10 @@ pub trait Session: Send + Sync {
     async fn publish(&self, note: Note) -> Result<(), KubeError>;
     /// Reads a value of a Secret for a use that the authority allows. The bytes are handed to the guest
     /// for [`SecretUse::Reveal`] only.
-    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError>;
-    /// Whether an outgoing request may be made; counts it.
-    async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError>;
+    async fn secret(&self, secret: &SecretRef, wanted: SecretUse)
+    -> Result<SecretValue, KubeError>;
+    /// Whether an outgoing request may be made, and how far it may reach; counts it.
+    async fn authorize(&self, call: &HttpCall) -> Result<Reach, KubeError>;
     /// Writes a metric of the plugin's own.
     async fn measure(&self, measurement: Measurement) -> Result<(), KubeError>;
 }

@@ -63,6 +63,18 @@ impl fmt::Display for Bytes {
     }
 }
 
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        for (factor, unit) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
+            if ms >= factor && ms.is_multiple_of(factor) {
+                return write!(f, "{}{unit}", ms / factor);
+            }
+        }
+        write!(f, "{ms}ms")
+    }
+}
+
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -102,6 +114,9 @@ mod tests {
             [("200ms", Some(200)), ("30s", Some(30_000)), ("2h", Some(7_200_000)), ("5", None)];
         for (text, ms) in table {
             assert_eq!(Time::parse(text).map(|t| t.0.as_millis()), ms, "{text}");
+        }
+        for text in ["200ms", "90s", "2m", "24h"] {
+            assert_eq!(Time::parse(text).unwrap().to_string(), text);
         }
     }
 }

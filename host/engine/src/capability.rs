@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod detached;
 pub(crate) mod events;
+pub(crate) mod http;
 pub(crate) mod jobs;
 pub(crate) mod kube;
 pub(crate) mod log;

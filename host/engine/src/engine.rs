@@ -12,6 +12,7 @@ use wasmtime::component::Linker;
 use crate::config::{EngineConfig, wasmtime_config};
 use crate::error::{EngineError, LoadError};
 use crate::imports;
+use crate::outgoing::Roots;
 use crate::store::State;
 
 /// How often running guests yield, and how exactly computing time is enforced.
@@ -29,6 +30,9 @@ pub struct Engine {
 struct Shared {
     wasm: wasmtime::Engine,
     linker: Linker<State>,
+    /// The same with outgoing HTTP.
+    http_linker: Linker<State>,
+    roots: Roots,
     places: Semaphore,
     pooled: bool,
 }
@@ -59,9 +63,11 @@ impl Engine {
             }
         };
         start_ticker(&wasm)?;
-        let linker = imports::linker(&wasm).map_err(setup)?;
+        let linker = imports::linker(&wasm, false).map_err(setup)?;
+        let http_linker = imports::linker(&wasm, true).map_err(setup)?;
+        let roots = Roots::default();
         let places = Semaphore::new(config.max_instances as usize);
-        Ok(Self { shared: Arc::new(Shared { wasm, linker, places, pooled }) })
+        Ok(Self { shared: Arc::new(Shared { wasm, linker, http_linker, roots, places, pooled }) })
     }
 
     /// Compiles a component to machine code for the compile cache. Takes tens of milliseconds to
@@ -130,8 +136,14 @@ impl Engine {
         &self.shared.wasm
     }
 
-    pub(crate) fn linker(&self) -> &Linker<State> {
-        &self.shared.linker
+    /// What a plugin is linked with, with or without outgoing HTTP.
+    pub(crate) fn linker(&self, http: bool) -> &Linker<State> {
+        if http { &self.shared.http_linker } else { &self.shared.linker }
+    }
+
+    /// The certificate authorities of outgoing HTTP.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.shared.roots
     }
 
     /// Waits for a place; none only if the engine is shutting down, which it never does by itself.

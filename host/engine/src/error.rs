@@ -34,6 +34,12 @@ pub enum LoadError {
     /// The component wants an interface that no plugin has.
     #[error("the component imports `{0}`, which no plugin is given")]
     Import(String),
+    /// The component wants an interface that a plugin is given on request, which it did not make.
+    #[error(
+        "the component imports `{0}`, which a plugin is given only if its plugin.toml requests it: add \
+         [[grant.http]] with hosts and methods"
+    )]
+    NotRequested(String),
     /// The component does not offer what a controller has to.
     #[error("the component does not export `{wanted}`{}", also(.found))]
     Export {

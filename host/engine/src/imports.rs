@@ -3,7 +3,7 @@
 use joch_bindings::v0_1::Controller;
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
 
-use crate::capability::wasi;
+use crate::capability::{http, wasi};
 use crate::error::LoadError;
 use crate::store::State;
 
@@ -27,26 +27,40 @@ const OURS: &[&str] = &[
     "joch:controller/types",
 ];
 
-/// The linker of track 0.1: our interfaces and the empty set of WASI, nothing else.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+/// The linker of track 0.1: our interfaces and the empty set of WASI; outgoing HTTP on request; nothing
+/// else.
+pub(crate) fn linker(engine: &wasmtime::Engine, http: bool) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     Controller::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     wasi::add_to_linker(&mut linker)?;
+    if http {
+        http::add_to_linker(&mut linker)?;
+    }
     Ok(linker)
 }
 
 /// Checks a component's imports and exports against the linker, and links it.
 ///
 /// # Errors
-/// One of [`LoadError::Import`], [`LoadError::Export`], [`LoadError::Mismatch`]; each names the interface.
+/// One of [`LoadError::Import`], [`LoadError::NotRequested`], [`LoadError::Export`], [`LoadError::Mismatch`]; each names the interface.
 pub(crate) fn link(
     linker: &Linker<State>,
     component: &Component,
+    with_http: bool,
 ) -> Result<InstancePre<State>, LoadError> {
     let engine = component.engine();
     let shape = component.component_type();
-    if let Some((name, _)) = shape.imports(engine).find(|(name, _)| !known(name)) {
-        return Err(LoadError::Import(name.to_owned()));
+    let missing = |name: &&str| !known(name, with_http);
+    let missing: Vec<&str> = shape.imports(engine).map(|(name, _)| name).filter(missing).collect();
+    let on_request = |name: &&&str| !with_http && http::LINKED.contains(&interface(name));
+    // With the request, its clock is there too: so it is HTTP that has to be asked for, if it is imported.
+    if let Some(name) =
+        missing.iter().filter(on_request).find(|name| name.starts_with("wasi:http/"))
+    {
+        return Err(LoadError::NotRequested((*name).to_owned()));
+    }
+    if let Some(name) = missing.first() {
+        return Err(LoadError::Import((*name).to_owned()));
     }
     if shape.get_export(engine, EXPORT).is_none() {
         let found = shape
@@ -65,9 +79,10 @@ pub(crate) fn finalize(component: &Component) -> Option<ComponentExportIndex> {
     component.get_export_index(Some(&interface), "finalize")
 }
 
-fn known(import: &str) -> bool {
+fn known(import: &str, with_http: bool) -> bool {
     let name = interface(import);
-    OURS.contains(&name) || wasi::LINKED.contains(&name)
+    let requested = with_http && http::LINKED.contains(&name);
+    requested || OURS.contains(&name) || wasi::LINKED.contains(&name)
 }
 
 /// An interface's name without its version.

@@ -17,6 +17,7 @@ mod error;
 mod failure;
 mod imports;
 mod limiter;
+mod outgoing;
 mod placeholders;
 mod plugin;
 mod stderr;

@@ -31,6 +31,8 @@ pub struct PluginSpec {
     pub digest: Digest,
     /// The bounds of each call. `concurrency` and `api_per_reconcile` are the caller's business.
     pub limits: Limits,
+    /// Whether the manifest requests `[[grant.http]]`: only then `wasi:http` is linked.
+    pub http: bool,
     /// The settings that `joch:runtime/config` hands out: a JSON object, `{}` if there are none.
     pub config: String,
 }
@@ -55,13 +57,13 @@ impl Plugin {
     /// Links a component. Nothing of it runs yet; see [`Self::trial`].
     ///
     /// # Errors
-    /// [`LoadError::Import`], [`LoadError::Export`] or [`LoadError::Mismatch`], which name the interface.
+    /// [`LoadError::Import`], [`LoadError::NotRequested`], [`LoadError::Export`] or [`LoadError::Mismatch`], which name the interface.
     pub fn new(
         engine: &Engine,
         component: &Component,
         spec: PluginSpec,
     ) -> Result<Self, LoadError> {
-        let linked = imports::link(engine.linker(), &component.0)?;
+        let linked = imports::link(engine.linker(spec.http), &component.0, spec.http)?;
         let pre = ControllerPre::new(linked)
             .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         let config = Arc::from(spec.config.as_str());
@@ -100,7 +102,9 @@ impl Plugin {
             return Report::of_host_failure("the engine is shutting down");
         };
         let clock = Arc::new(CpuClock::new());
-        let mut store = store::new(self.engine.wasm(), limits, &self.config, session, &clock);
+        let roots = self.engine.roots();
+        let mut store =
+            store::new(self.engine.wasm(), limits, &self.config, session, &clock, roots);
         let attempt = clock.inside(self.attempt(&mut store, request));
         let result = match tokio::time::timeout(limits.wall.0, attempt).await {
             Ok(Ok(answer)) => answer,

@@ -6,11 +6,14 @@ use joch_core::manifest::Limits;
 use joch_core::port::Session;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::clocks::WasiClocksCtx;
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::budget::LogBudget;
 use crate::clock::CpuClock;
 use crate::failure::Exceeded;
 use crate::limiter::Limiter;
+use crate::outgoing::{Outgoing, Roots};
 use crate::placeholders::Placeholders;
 use crate::stderr::Stderr;
 
@@ -27,7 +30,9 @@ pub(crate) struct State {
     pub(crate) cluster: Cluster,
     pub(crate) config: Arc<str>,
     pub(crate) log: LogBudget,
-    pub(crate) placeholders: Placeholders,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) clocks: WasiClocksCtx,
     pub(crate) stderr: Stderr,
 }
 
@@ -60,16 +65,24 @@ pub(crate) fn new(
     config: &Arc<str>,
     session: Arc<dyn Session>,
     clock: &Arc<CpuClock>,
+    roots: &Roots,
 ) -> Store<State> {
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES);
+    let outgoing = Outgoing {
+        session: Arc::clone(&session),
+        placeholders: Placeholders::default(),
+        roots: roots.clone(),
+    };
     let state = State {
         table,
         limiter: Limiter::new(limits.memory.0),
         cluster: Cluster { session, clock: Arc::clone(clock) },
         config: Arc::clone(config),
         log: LogBudget::new(limits.log_lines),
-        placeholders: Placeholders::default(),
+        outgoing,
+        http: WasiHttpCtx::default(),
+        clocks: WasiClocksCtx::default(),
         stderr: Stderr::default(),
     };
     let mut store = Store::new(engine, state);

@@ -125,6 +125,7 @@ impl Loader {
             name: name.clone(),
             digest,
             limits: manifest.limits.clone(),
+            http: !manifest.grant.http.is_empty(),
             config: config.to_string(),
         };
         let plugin = Plugin::new(&self.engine, &component, spec)?;

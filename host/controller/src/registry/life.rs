@@ -15,6 +15,7 @@ use super::{ControllerView, Shared, Version};
 use crate::controller::Controller;
 use crate::hub::{Listener, View};
 use crate::kinds::{Served, lock};
+use crate::rates::Rates;
 use crate::session::{Applied, JobLedger, Surroundings};
 
 /// How long to wait before asking again for a kind that is not served.
@@ -41,10 +42,12 @@ impl Life {
         shared: Arc<Shared>,
         spec: ControllerSpec,
         version: Arc<ArcSwap<Version>>,
+        rates: Arc<Rates>,
         stop: CancellationToken,
     ) -> Self {
         let state = Arc::new(Mutex::new(State::Syncing));
-        let task = tokio::spawn(live(shared, spec.clone(), version, stop.clone(), state.clone()));
+        let life = live(shared, spec.clone(), version, rates, stop.clone(), state.clone());
+        let task = tokio::spawn(life);
         Self { spec, stop, state, task }
     }
 
@@ -95,6 +98,7 @@ async fn live(
     shared: Arc<Shared>,
     spec: ControllerSpec,
     version: Arc<ArcSwap<Version>>,
+    rates: Arc<Rates>,
     stop: CancellationToken,
     state: Arc<Mutex<State>>,
 ) {
@@ -105,6 +109,7 @@ async fn live(
         kinds: shared.kinds.clone(),
         metrics: shared.metrics.clone(),
         notes: shared.notes.clone(),
+        rates,
         controller: spec.name.to_string(),
         views,
         applied: Mutex::new(Applied::default()),

@@ -67,8 +67,9 @@ impl Session {
     pub(super) async fn start_job(&self, text: &str) -> Result<Started, StartError> {
         let mut document = super::write::parse_object(text).map_err(StartError::Refused)?;
         let key = self.job_key(&document).map_err(StartError::Refused)?;
-        let denied =
-            |missing: String| StartError::Refused(self.denied(Verb::Create, &key, missing));
+        let denied = |missing: String| {
+            StartError::Refused(self.denied(Verb::Create.as_str(), &key, missing))
+        };
         let authority = self.version.authority.jobs.as_ref();
         let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
         job::check(&document, authority).map_err(|refusal| match refusal {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use joch_core::object::ObjectRef;
 use joch_core::port::{
-    Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, SecretRef, SecretUse,
-    Session, StartError, Started, Verdict,
+    Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
+    SecretUse, SecretValue, Session, StartError, Started, Verdict,
 };
 
 /// Answers everything with `unavailable`.
@@ -42,11 +42,11 @@ impl Session for Detached {
         Err(NOBODY)
     }
 
-    async fn secret(&self, _: &SecretRef, _: SecretUse) -> Result<Vec<u8>, KubeError> {
+    async fn secret(&self, _: &SecretRef, _: SecretUse) -> Result<SecretValue, KubeError> {
         Err(NOBODY)
     }
 
-    async fn authorize(&self, _: &HttpCall) -> Result<(), KubeError> {
+    async fn authorize(&self, _: &HttpCall) -> Result<Reach, KubeError> {
         Err(NOBODY)
     }
 

@@ -3,6 +3,7 @@
 use joch_bindings::v0_1::joch::kube::types;
 use joch_bindings::v0_1::joch::runtime::secrets;
 use joch_core::port::{KubeError, SecretRef, SecretUse};
+use secrecy::ExposeSecret as _;
 use wasmtime::Result;
 
 use crate::convert;
@@ -16,17 +17,18 @@ impl secrets::Host for State {
         let secret = reference(secret);
         let allowed =
             self.cluster.ask(|session| session.secret(&secret, SecretUse::Placeholder)).await;
-        Ok(allowed.and_then(|_| self.placeholders.mint(secret)).map_err(convert::to_error))
+        Ok(allowed.and_then(|_| self.outgoing.placeholders.mint(secret)).map_err(convert::to_error))
     }
 
     async fn reveal(&mut self, secret: secrets::SecretRef) -> Result<Result<String, types::Error>> {
         let secret = reference(secret);
         let value = self.cluster.ask(|session| session.secret(&secret, SecretUse::Reveal)).await;
-        let text = value.and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| {
+        let text = value.and_then(|value| {
+            let text = str::from_utf8(value.expose_secret()).map_err(|_| {
                 let SecretRef { name, key, .. } = &secret;
                 KubeError::Invalid(format!("the value {key:?} of Secret {name:?} is not UTF-8"))
-            })
+            })?;
+            Ok(text.to_owned())
         });
         Ok(text.map_err(convert::to_error))
     }

@@ -33,7 +33,7 @@ async fn figures() {
     let loaded = engine.load_precompiled(&path).unwrap();
     let name = "sample".parse().unwrap();
     let (digest, config) = (Digest::of(&bytes), "{}".to_owned());
-    let spec = PluginSpec { name, digest, limits: limits(), config };
+    let spec = PluginSpec { name, digest, limits: limits(), http: false, config };
     let plugin = Plugin::new(&engine, &loaded, spec).unwrap();
     plugin.trial().await.unwrap();
     println!("map, link, try: {:?}", start.elapsed());

@@ -11,16 +11,22 @@ use crate::guest::{DONE, GROW, Guest};
 use crate::session::{Fake, call, component, engine, limits, plugin};
 
 fn load_error(wat: &str) -> LoadError {
+    error_with(wat, false)
+}
+
+fn error_with(wat: &str, http: bool) -> LoadError {
     let engine = engine();
     let bytes = wat::parse_str(wat).unwrap();
     let loaded = match engine.load(&bytes) {
         Ok(loaded) => loaded,
         Err(error) => return error,
     };
-    let name = "sample".parse().unwrap();
-    let spec =
-        PluginSpec { name, digest: Digest::of(&bytes), limits: limits(), config: String::new() };
-    Plugin::new(&engine, &loaded, spec).err().unwrap()
+    Plugin::new(&engine, &loaded, spec(&bytes, http)).err().unwrap()
+}
+
+fn spec(bytes: &[u8], http: bool) -> PluginSpec {
+    let (name, digest) = ("sample".parse().unwrap(), Digest::of(bytes));
+    PluginSpec { name, digest, limits: limits(), http, config: String::new() }
 }
 
 #[test]
@@ -65,12 +71,28 @@ fn an_interface_that_no_plugin_is_given_is_named() {
         "wasi:filesystem/types@0.2.3",
         "wasi:clocks/wall-clock@0.2.0",
         "wasi:random/random@0.2.0",
-        "wasi:http/outgoing-handler@0.2.0",
         "joch:kube/secrets@0.1.0",
     ] {
         let error = load_error(&format!("(component (import \"{name}\" (instance)))"));
         assert_eq!(error, LoadError::Import(name.to_owned()));
         assert!(error.to_string().contains("which no plugin is given"));
+    }
+}
+
+#[test]
+fn outgoing_http_is_linked_on_request_only_and_the_refusal_says_how_to_request_it() {
+    let clock = r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance))"#;
+    for name in ["wasi:http/outgoing-handler@0.2.0", "wasi:http/types@0.2.3"] {
+        let wat = format!("(component {clock} (import \"{name}\" (instance)))");
+        let error = load_error(&wat);
+        assert_eq!(error, LoadError::NotRequested(name.to_owned()));
+        assert!(error.to_string().contains("[[grant.http]]"), "{error}");
+        // With the request it gets as far as the export that it lacks.
+        assert!(matches!(error_with(&wat, true), LoadError::Export { .. }));
+    }
+    let incoming = r#"(component (import "wasi:http/incoming-handler@0.2.0" (instance)))"#;
+    for http in [false, true] {
+        assert!(matches!(error_with(incoming, http), LoadError::Import(_)));
     }
 }
 
@@ -110,10 +132,7 @@ async fn compiled_code_is_loaded_again_by_a_like_engine_and_nothing_else_is() {
     let bytes = component(DONE);
     let path = write("code", &first.compile(&bytes).unwrap());
     let loaded = second.load_precompiled(&path).unwrap();
-    let name = "sample".parse().unwrap();
-    let spec =
-        PluginSpec { name, digest: Digest::of(&bytes), limits: limits(), config: String::new() };
-    Plugin::new(&second, &loaded, spec).unwrap().trial().await.unwrap();
+    Plugin::new(&second, &loaded, spec(&bytes, false)).unwrap().trial().await.unwrap();
 
     for path in [write("junk", b"junk"), write("component", &bytes), folder.path().join("missing")]
     {

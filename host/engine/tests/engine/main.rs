@@ -10,5 +10,6 @@ mod figures;
 mod guest;
 mod hostile;
 mod load;
+mod private;
 mod session;
 mod speaks;

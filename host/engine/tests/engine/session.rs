@@ -9,8 +9,8 @@ use joch_core::manifest::Limits;
 use joch_core::name::Digest;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
-    Call, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Purpose, Query,
-    SecretRef, SecretUse, Session, StartError, Started, Verdict,
+    Call, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Purpose, Query, Reach,
+    SecretRef, SecretUse, SecretValue, Session, StartError, Started, Verdict,
 };
 use joch_core::quantity::{Bytes, Time};
 use joch_engine::{Engine, EngineConfig, Plugin, PluginSpec};
@@ -26,6 +26,12 @@ pub(crate) struct Fake {
     pub(crate) get_takes: Option<Duration>,
     /// What was written.
     pub(crate) changes: Mutex<Vec<Change>>,
+    /// The value of every Secret; none is granted if there is none.
+    pub(crate) secret: Option<&'static str>,
+    /// What Secrets were wanted for.
+    pub(crate) secret_uses: Mutex<Vec<SecretUse>>,
+    /// What was measured.
+    pub(crate) measured: Mutex<Vec<Measurement>>,
 }
 
 #[async_trait]
@@ -63,15 +69,27 @@ impl Session for Fake {
         Ok(())
     }
 
-    async fn secret(&self, _: &SecretRef, _: SecretUse) -> Result<Vec<u8>, KubeError> {
-        Err(KubeError::NotFound)
+    async fn secret(&self, of: &SecretRef, wanted: SecretUse) -> Result<SecretValue, KubeError> {
+        self.secret_uses.lock().unwrap().push(wanted);
+        assert_eq!((of.name.as_str(), of.key.as_str()), ("a", "b"));
+        let Some(value) = self.secret else {
+            let (kind, name) = (Gvk::new("", "v1", "Secret"), of.name.clone());
+            let key = ObjectKey { kind, namespace: of.namespace.clone(), name };
+            return Err(KubeError::Denied {
+                verb: "get".to_owned(),
+                target: ObjectRef { key, uid: None },
+                missing_grant: "the Secret".to_owned(),
+            });
+        };
+        Ok(value.as_bytes().to_vec().into())
     }
 
-    async fn authorize(&self, _: &HttpCall) -> Result<(), KubeError> {
-        Ok(())
+    async fn authorize(&self, _: &HttpCall) -> Result<Reach, KubeError> {
+        Ok(Reach::Ordinary)
     }
 
-    async fn measure(&self, _: Measurement) -> Result<(), KubeError> {
+    async fn measure(&self, measurement: Measurement) -> Result<(), KubeError> {
+        self.measured.lock().unwrap().push(measurement);
         Ok(())
     }
 }
@@ -101,7 +119,13 @@ pub(crate) fn plugin(engine: &Engine, guest: Guest, limits: Limits) -> Plugin {
     let bytes = component(guest);
     let loaded = engine.load(&bytes).unwrap();
     let name = "sample".parse().unwrap();
-    let spec = PluginSpec { name, digest: Digest::of(&bytes), limits, config: "{}".to_owned() };
+    let spec = PluginSpec {
+        name,
+        digest: Digest::of(&bytes),
+        limits,
+        http: false,
+        config: "{}".to_owned(),
+    };
     Plugin::new(engine, &loaded, spec).unwrap()
 }
 
