@@ -39,7 +39,8 @@ const RULES: &[Rule] = &[
     rule("joch-bindings", &[], KUBE),
     rule("joch-core", &[], PAPER),
     rule("joch-crds", &[], PAPER),
-    rule("joch-plugin", &[], PAPER),
+    rule("joch-plugin", &["joch-fake"], PAPER),
+    rule("joch-fake", &[], PAPER),
     rule("joch-cli", &["joch-artifact", "joch-engine", "joch-core", "joch-fake"], KUBE),
     rule("joch-tests", &["joch-artifact", "joch-core"], WASM),
 ];

@@ -25,7 +25,6 @@ const RUST: [(&str, &str); 9] = [
 pub(super) fn rust(names: &Names, sdk: &Sdk) -> anyhow::Result<Vec<File>> {
     let mut values = names.values();
     values.push(("sdk", sdk.folder.clone()));
-    values.push(("fake", sdk.fake.clone()));
     let filled = RUST.iter().map(|(path, text)| Ok((fill(path, &values)?, fill(text, &values)?)));
     let mut files = filled.collect::<anyhow::Result<Vec<File>>>()?;
     files.extend(sdk.lock.clone().map(|lock| ("Cargo.lock".to_owned(), lock)));
