@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use joch_core::grants_file::Authority;
+use joch_core::authority::Authority;
 use joch_core::manifest::{ControllerSpec, Manifest};
 use joch_core::name::{Digest, PluginName};
 use joch_core::object::Gvk;

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
+use crate::authority::JobAuthority;
 use crate::grant::{JobGrant, Profile, SecretUse};
-use crate::grants_file::JobAuthority;
 
 mod fields;
 

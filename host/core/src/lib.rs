@@ -3,6 +3,7 @@
 //! Invariant: this crate could run on paper. It knows no Kubernetes client, no WebAssembly engine, no
 //! async runtime and no clock; time is always passed in.
 
+pub mod authority;
 pub mod backoff;
 pub mod dependency;
 pub mod frame;

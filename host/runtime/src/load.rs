@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use joch_artifact::{CompileCache, Package};
 use joch_controller::{Registry, RegistryError, Version};
-use joch_core::grants_file::{GrantError, GrantsFile};
+use joch_core::authority::GrantError;
+use joch_core::grants_file::GrantsFile;
 use joch_core::manifest::PluginKind;
 use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec, TRACKS};
 use tokio::sync::Semaphore;
