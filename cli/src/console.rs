@@ -33,8 +33,12 @@ pub(crate) enum Format {
 pub(crate) struct Output {
     /// Form of the answer
     #[arg(
-        short = 'o', long = "output", value_name = "FORM", env = "JOCH_OUTPUT",
-        hide_env_values = true, default_value = "table"
+        short = 'o',
+        long = "output",
+        value_name = "FORM",
+        env = "JOCH_OUTPUT",
+        hide_env_values = true,
+        default_value = "table"
     )]
     pub(crate) format: Format,
 }
@@ -59,7 +63,10 @@ impl Output {
 /// A table as kubectl draws them: headers in capitals, no lines.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -77,7 +84,11 @@ pub(crate) fn size(bytes: u64) -> String {
     for unit in ["B", "KiB", "MiB"] {
         if tenths < 10 * 1024 {
             let (whole, rest) = (tenths / 10, tenths % 10);
-            return if unit == "B" { format!("{whole} B") } else { format!("{whole}.{rest} {unit}") };
+            return if unit == "B" {
+                format!("{whole} B")
+            } else {
+                format!("{whole}.{rest} {unit}")
+            };
         }
         tenths /= 1024;
     }

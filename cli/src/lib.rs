@@ -57,7 +57,8 @@ pub fn main() -> ExitCode {
         Ok(Verdict::Bad) => ExitCode::FAILURE,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(anstream::stderr(), "{}error:{} {error:#}", console::BAD, console::END);
+            let _ =
+                writeln!(anstream::stderr(), "{}error:{} {error:#}", console::BAD, console::END);
             ExitCode::FAILURE
         }
     }

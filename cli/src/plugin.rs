@@ -18,6 +18,7 @@ mod inspect;
 mod new;
 mod pack;
 mod requests;
+mod test;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginVerb {
@@ -26,6 +27,7 @@ pub(crate) enum PluginVerb {
     Pack(pack::Pack),
     Inspect(inspect::Inspect),
     Check(check::Check),
+    Test(test::Test),
 }
 
 pub(crate) fn run(verb: PluginVerb, out: &mut dyn Write) -> anyhow::Result<Verdict> {
@@ -35,6 +37,7 @@ pub(crate) fn run(verb: PluginVerb, out: &mut dyn Write) -> anyhow::Result<Verdi
         PluginVerb::Pack(pack) => pack::run(&pack, out),
         PluginVerb::Inspect(inspect) => inspect::run(&inspect, out),
         PluginVerb::Check(check) => check::run(&check, out),
+        PluginVerb::Test(test) => test::run(&test, out),
     }
 }
 

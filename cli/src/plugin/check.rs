@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use joch_artifact::{Package, PackageError};
-use joch_core::grant;
-use joch_core::grants_file::{GrantError, GrantsFile};
+use joch_core::grants_file::GrantsFile;
 use joch_core::manifest::{Manifest, PluginKind};
 use joch_engine::{Component, Engine, EngineConfig, Plugin, PluginSpec, TRACKS};
 
@@ -42,11 +41,7 @@ pub(super) fn run(check: &Check, out: &mut dyn Write) -> anyhow::Result<Verdict>
 }
 
 /// Runs the checks in the host's order; one that needs what failed before it is skipped.
-fn examine(
-    bytes: Vec<u8>,
-    grants: Option<&GrantsFile>,
-    checks: &mut Checks,
-) -> anyhow::Result<()> {
+fn examine(bytes: Vec<u8>, grants: Option<&GrantsFile>, checks: &mut Checks) -> anyhow::Result<()> {
     let package = match Package::read(bytes) {
         Ok(package) => package,
         Err(error @ PackageError::Manifest(_)) => {
@@ -131,28 +126,28 @@ fn track(manifest: &Manifest) -> Found {
 
 /// With a grants file: whether the host would take the plugin. Without: what to watch out for.
 fn authority(manifest: &Manifest, grants: Option<&GrantsFile>) -> Found {
-    if let Some(grants) = grants {
-        return match grants.authority(manifest) {
-            Ok(authority) if authority.missing_optional.is_empty() => {
-                Found::Good("all that it asks for is granted".to_owned())
-            }
-            Ok(authority) => Found::Good(format!(
-                "all that it requires is granted; optional and missing: {}",
-                authority.missing_optional.join(", ")
+    let Some(grants) = grants else {
+        return match requests::dangerous(manifest) {
+            Ok(dangerous) if dangerous.is_empty() => Found::Good(
+                "it asks for nothing dangerous; --grants checks what is granted".to_owned(),
+            ),
+            Ok(dangerous) => Found::Good(format!(
+                "granted with `dangerous = true` only: {}",
+                dangerous.join(", ")
             )),
             Err(error) => Found::Bad(error.to_string()),
         };
+    };
+    match grants.entry(manifest.plugin.name.as_str()).authority(manifest) {
+        Ok(authority) if authority.missing_optional.is_empty() => {
+            Found::Good("all that it asks for is granted".to_owned())
+        }
+        Ok(authority) => Found::Good(format!(
+            "all that it requires is granted; optional and missing: {}",
+            authority.missing_optional.join(", ")
+        )),
+        Err(error) => Found::Bad(error.to_string()),
     }
-    if manifest.grant.kube.iter().any(grant::is_forbidden) {
-        return Found::Bad(GrantError::Forbidden.to_string());
-    }
-    let requests = requests::of(&manifest.grant).into_iter();
-    let dangerous: Vec<String> =
-        requests.filter(|request| request.dangerous).map(|request| request.what).collect();
-    if dangerous.is_empty() {
-        return Found::Good("it asks for nothing dangerous; --grants checks what is granted".to_owned());
-    }
-    Found::Good(format!("dangerous, granted with `dangerous = true` only: {}", dangerous.join("; ")))
 }
 
 fn grants_file(path: &Path) -> anyhow::Result<GrantsFile> {

@@ -30,7 +30,8 @@ pub(super) fn run(inspect: &Inspect, out: &mut dyn Write) -> anyhow::Result<Verd
 }
 
 fn show(description: &Description, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Description { limits, controllers, requests, metrics, imports, exports, .. } = description;
+    let Description { limits, controllers, requests, dangerous, metrics, imports, exports, .. } =
+        description;
     for (label, value) in [
         ("Name", &description.name),
         ("Version", &description.version),
@@ -55,25 +56,36 @@ fn show(description: &Description, out: &mut dyn Write) -> anyhow::Result<()> {
     console::print_table(&table, out)?;
 
     writeln!(out)?;
-    let mut table = console::table(&["REQUEST", "WHAT", "WHERE", "REQUIRED", "DANGEROUS"]);
+    let mut table = console::table(&["REQUEST", "WHAT", "WHERE", "REQUIRED"]);
     for request in requests {
-        let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        let required = if request.required { "yes" } else { "no" };
         table.add_row([
             request.of.to_owned(),
             request.what.clone(),
             request.place.clone(),
-            yes(request.required),
-            yes(request.dangerous),
+            required.to_owned(),
         ]);
     }
     console::print_table(&table, out)?;
+
+    if !dangerous.is_empty() {
+        writeln!(out)?;
+        let mut table = console::table(&["DANGEROUS"]);
+        table.add_rows(dangerous.iter().map(|part| [part]));
+        console::print_table(&table, out)?;
+    }
 
     if !metrics.is_empty() {
         writeln!(out)?;
         let mut table = console::table(&["METRIC", "KIND", "LABELS", "HELP"]);
         for metric in metrics {
             let labels = list(&metric.labels);
-            table.add_row([metric.name.clone(), metric.kind.to_owned(), labels, metric.help.clone()]);
+            table.add_row([
+                metric.name.clone(),
+                metric.kind.to_owned(),
+                labels,
+                metric.help.clone(),
+            ]);
         }
         console::print_table(&table, out)?;
     }

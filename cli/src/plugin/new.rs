@@ -28,7 +28,10 @@ pub(crate) struct New {
 
     /// The language that it is written in
     #[arg(
-        long, value_name = "LANGUAGE", env = "JOCH_LANGUAGE", hide_env_values = true,
+        long,
+        value_name = "LANGUAGE",
+        env = "JOCH_LANGUAGE",
+        hide_env_values = true,
         default_value = "rust"
     )]
     language: Language,

@@ -1,9 +1,8 @@
 //! What a manifest asks for, one line each.
 
-use joch_core::grant::{
-    HttpRule, JobGrant, KubeRule, Namespaces, Profile, SecretRule, SecretUse, is_dangerous,
-};
-use joch_core::manifest::Requests;
+use joch_core::authority::{Allow, Authority, Entry, GrantError};
+use joch_core::grant::{HttpRule, JobGrant, KubeRule, Namespaces, Profile, SecretRule, SecretUse};
+use joch_core::manifest::{Manifest, Requests};
 use serde::Serialize;
 
 /// One request.
@@ -15,8 +14,6 @@ pub(super) struct Request {
     #[serde(rename = "where")]
     pub(super) place: String,
     pub(super) required: bool,
-    /// Whether an operator has to say `dangerous` for it.
-    pub(super) dangerous: bool,
 }
 
 /// The requests of a manifest, in its order.
@@ -25,6 +22,22 @@ pub(super) fn of(requests: &Requests) -> Vec<Request> {
     let kube = kube.iter().map(of_kube);
     let jobs = jobs.iter().map(of_jobs);
     kube.chain(jobs).chain(http.iter().map(of_http)).chain(secrets.iter().map(of_secrets)).collect()
+}
+
+/// The parts of the requests that an operator has to say `dangerous` for.
+pub(super) fn dangerous(manifest: &Manifest) -> Result<Vec<String>, GrantError> {
+    // What no plugin is ever granted is refused whatever the operator says.
+    granted(manifest, true)?;
+    match granted(manifest, false) {
+        Ok(authority) => Ok(authority.missing_optional),
+        Err(GrantError::Missing { missing, .. }) => Ok(missing),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the plugin may do if it is granted all that it asks for.
+pub(super) fn granted(manifest: &Manifest, dangerous: bool) -> Result<Authority, GrantError> {
+    Entry { allow: Allow::Requested, dangerous, ..Entry::default() }.authority(manifest)
 }
 
 fn of_kube(rule: &KubeRule) -> Request {
@@ -40,7 +53,6 @@ fn of_kube(rule: &KubeRule) -> Request {
         what: format!("{} on {}", verbs.join(", "), kinds.join(", ")),
         place: place(&rule.namespaces),
         required: rule.required,
-        dangerous: is_dangerous(rule),
     }
 }
 
@@ -63,31 +75,28 @@ fn of_jobs(grant: &JobGrant) -> Request {
         ),
         place: "same namespace".to_owned(),
         required: true,
-        dangerous: false,
     }
 }
 
 fn of_http(rule: &HttpRule) -> Request {
-    let what = format!("{} {}", rule.methods.join(", "), rule.hosts.join(", "));
-    Request {
-        of: "http",
-        what,
-        place: "-".to_owned(),
-        required: rule.required,
-        dangerous: false,
-    }
+    let what = format!("{} {}", rule.methods.join(", "), words(&rule.hosts));
+    Request { of: "http", what, place: "-".to_owned(), required: rule.required }
 }
 
 fn of_secrets(rule: &SecretRule) -> Request {
     let mut what = rule.names.join(", ");
     if !rule.hosts.is_empty() {
-        what.push_str(&format!(", to be sent to {}", rule.hosts.join(", ")));
+        what.push_str(&format!(", to be sent to {}", words(&rule.hosts)));
     }
     if rule.reveal {
         what.push_str(", to be seen by the plugin");
     }
     let place = place(&rule.namespaces);
-    Request { of: "secrets", what, place, required: rule.required, dangerous: false }
+    Request { of: "secrets", what, place, required: rule.required }
+}
+
+fn words<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn place(namespaces: &Namespaces) -> String {
@@ -131,22 +140,21 @@ reveal = true
 "#,
         )
         .unwrap();
-        let told: Vec<_> = of(&manifest.grant)
-            .into_iter()
-            .map(|r| (r.of, r.what, r.place, r.required, r.dangerous))
-            .collect();
-        let row = |of, what: &str, place: &str, required, dangerous| {
-            (of, what.to_owned(), place.to_owned(), required, dangerous)
+        let told: Vec<_> =
+            of(&manifest.grant).into_iter().map(|r| (r.of, r.what, r.place, r.required)).collect();
+        let row = |of, what: &str, place: &str, required| {
+            (of, what.to_owned(), place.to_owned(), required)
         };
-        let jobs = "3 at once, images busybox:*, service accounts runner, no Secrets, profile restricted";
+        let jobs =
+            "3 at once, images busybox:*, service accounts runner, no Secrets, profile restricted";
         let token = "token, to be sent to api.example.com, to be seen by the plugin";
         assert_eq!(
             told,
             [
-                row("kube", "create on v1/Pod/eviction", "a, b", false, true),
-                row("jobs", jobs, "same namespace", true, false),
-                row("http", "GET api.example.com", "-", true, false),
-                row("secrets", token, "same namespace", true, false),
+                row("kube", "create on v1/Pod/eviction", "a, b", false),
+                row("jobs", jobs, "same namespace", true),
+                row("http", "GET api.example.com", "-", true),
+                row("secrets", token, "same namespace", true),
             ]
         );
     }

@@ -15,6 +15,7 @@ pub mod name;
 pub mod object;
 pub mod outcome;
 pub mod port;
+pub mod projection;
 pub mod quantity;
 pub mod queue;
 pub mod selector;

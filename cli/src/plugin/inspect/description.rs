@@ -23,6 +23,8 @@ pub(super) struct Description {
     pub(super) size: u64,
     pub(super) controllers: Vec<Controller>,
     pub(super) requests: Vec<Request>,
+    /// The parts of the requests that an operator has to say `dangerous` for.
+    pub(super) dangerous: Vec<String>,
     pub(super) metrics: Vec<Metric>,
     pub(super) limits: BTreeMap<&'static str, String>,
     pub(super) imports: Vec<String>,
@@ -66,6 +68,7 @@ impl Description {
             size: package.size(),
             controllers: manifest.controllers.iter().map(controller).collect(),
             requests: requests::of(&manifest.grant),
+            dangerous: requests::dangerous(manifest)?,
             metrics: manifest.metrics.iter().map(metric).collect(),
             limits: limits(&manifest.limits),
             imports,
