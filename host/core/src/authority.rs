@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
-use crate::grant::{self, HttpRule, JobGrant, KubeRule, SecretRule, Verb};
+use crate::grant::{self, HttpRule, JobGrant, KubeRule, Missing, Namespaces, SecretRule, Verb};
 use crate::manifest::Manifest;
+use crate::object::Gvk;
 
 /// What one plugin is granted.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -12,7 +13,7 @@ use crate::manifest::Manifest;
 pub struct Entry {
     /// A whole set of grants by name.
     pub allow: Allow,
-    /// Whether dangerous requests are granted too (see [`grant::is_dangerous`]).
+    /// Whether what is dangerous is granted too, whether asked for or granted rule by rule.
     pub dangerous: bool,
     /// Rules granted one by one.
     pub kube: Vec<KubeRule>,
@@ -76,64 +77,82 @@ pub enum GrantError {
     /// Required requests are not granted.
     #[error(
         "the plugin requires grants that it does not have: {}; grant them in the grants file under \
-         [plugins.{plugin}], e.g. allow = \"requested\"", .missing.join(", ")
+         [plugins.{plugin}], or in the Plugin's spec.grants: allow = \"requested\"{}",
+        .missing.join(", "), dangerous_too(.missing)
     )]
     Missing {
         /// The plugin's name.
         plugin: String,
-        /// Each verb and kind that is missing.
+        /// Each part that is missing.
         missing: Vec<String>,
     },
     /// It asks for what no plugin is ever granted.
-    #[error("the plugin asks to write Plugin objects, which no plugin is ever granted")]
+    #[error("the plugin asks for Plugin objects (joch.dev), which no plugin is ever granted")]
     Forbidden,
 }
 
+fn dangerous_too(missing: &[String]) -> &'static str {
+    let dangerous = missing.iter().any(|text| text.contains("(dangerous: "));
+    if dangerous { ", and dangerous = true for what is dangerous" } else { "" }
+}
+
 impl Entry {
+    /// Whether every rule says what it allows.
+    ///
+    /// # Errors
+    /// One sentence about the first that does not.
+    pub fn check(&self) -> Result<(), String> {
+        check_rules(&self.kube, self.jobs.as_ref(), &self.http, &self.secrets)
+    }
+
     /// What `manifest`'s plugin may do.
     ///
     /// # Errors
     /// [`GrantError::Missing`] if a required request is not granted, [`GrantError::Forbidden`] if it asks
     /// for what is never granted.
     pub fn authority(&self, manifest: &Manifest) -> Result<Authority, GrantError> {
+        let asked = &manifest.grant;
         let requested = requests(manifest);
         if requested.iter().any(grant::is_forbidden) {
             return Err(GrantError::Forbidden);
         }
-        let granted = self.rules(&requested);
-        let jobs = manifest.grant.jobs.as_ref().and_then(|requested| {
+        let granted = self.kube_rules(&requested);
+        let jobs = asked.jobs.as_ref().and_then(|requested| {
             let whole = (self.allow == Allow::Requested).then_some(requested);
             let granted = self.jobs.as_ref().or(whole)?;
             Some(JobAuthority { requested: requested.clone(), granted: granted.clone() })
         });
-        let mut missing = grant::missing(&requested, &granted);
-        if manifest.grant.jobs.is_some() && jobs.is_none() {
-            missing.push("jobs".to_owned());
+        let http = self.with_requested(&self.http, &asked.http, grant::harmless_http);
+        let secrets = self.with_requested(&self.secrets, &asked.secrets, grant::harmless_secret);
+        let mut missing = Missing::default();
+        grant::missing_kube(&requested, &granted, &mut missing);
+        if asked.jobs.is_some() && jobs.is_none() {
+            missing.required.push("jobs".to_owned());
         }
-        if !missing.is_empty() {
-            return Err(GrantError::Missing { plugin: manifest.plugin.name.to_string(), missing });
+        grant::missing_http(&http.requested, &http.granted, &mut missing);
+        grant::missing_secrets(&secrets.requested, &secrets.granted, &mut missing);
+        if !missing.required.is_empty() {
+            let plugin = manifest.plugin.name.to_string();
+            return Err(GrantError::Missing { plugin, missing: missing.required });
         }
-        let optional: Vec<KubeRule> =
-            requested.iter().map(|rule| KubeRule { required: true, ..rule.clone() }).collect();
-        let missing_optional = grant::missing(&optional, &granted);
-        let http = Both {
-            requested: manifest.grant.http.clone(),
-            granted: self.with_requested(&self.http, &manifest.grant.http),
-        };
-        let secrets = Both {
-            requested: manifest.grant.secrets.clone(),
-            granted: self.with_requested(&self.secrets, &manifest.grant.secrets),
-        };
+        let missing_optional = missing.optional;
         Ok(Authority { requested, granted, jobs, http, secrets, missing_optional })
     }
 
-    /// What is granted one by one, and with `allow = "requested"` what is asked for.
-    fn with_requested<T: Clone>(&self, own: &[T], requested: &[T]) -> Vec<T> {
+    /// What is granted rule by rule, and with `allow = "requested"` what is asked for.
+    fn with_requested<T: Clone>(
+        &self,
+        own: &[T],
+        requested: &[T],
+        harmless: impl Fn(&T) -> T,
+    ) -> Both<T> {
         let whole = if self.allow == Allow::Requested { requested } else { &[] };
-        own.iter().chain(whole).cloned().collect()
+        let kept = |rule: &T| if self.dangerous { rule.clone() } else { harmless(rule) };
+        let granted = own.iter().chain(whole).map(kept).collect();
+        Both { requested: requested.to_vec(), granted }
     }
 
-    fn rules(&self, requested: &[KubeRule]) -> Vec<KubeRule> {
+    fn kube_rules(&self, requested: &[KubeRule]) -> Vec<KubeRule> {
         let mut granted = self.kube.clone();
         for rule in requested {
             let mut rule = rule.clone();
@@ -142,29 +161,52 @@ impl Entry {
             }
             granted.push(rule);
         }
-        granted.retain(|rule| self.dangerous || !grant::is_dangerous(rule));
+        granted.retain(|rule| !rule.verbs.is_empty());
+        if !self.dangerous {
+            granted = granted.iter().flat_map(grant::harmless_kube).collect();
+        }
         granted
     }
 }
 
-/// The manifest's requests, and those that being a controller implies: reading and watching its kinds,
-/// and writing its primaries' status.
+/// Checks rules one by one, of a manifest or of the operator.
+pub(crate) fn check_rules(
+    kube: &[KubeRule],
+    jobs: Option<&JobGrant>,
+    http: &[HttpRule],
+    secrets: &[SecretRule],
+) -> Result<(), String> {
+    kube.iter().try_for_each(KubeRule::check)?;
+    jobs.map_or(Ok(()), JobGrant::check)?;
+    http.iter().try_for_each(HttpRule::check)?;
+    secrets.iter().try_for_each(SecretRule::check)
+}
+
+/// The manifest's requests, and those that being a controller implies: reading the kinds that it
+/// reconciles or watches, where its primary is and in the cluster scope, and writing its primaries'
+/// status. Whatever it reads elsewhere it has to ask for.
 fn requests(manifest: &Manifest) -> Vec<KubeRule> {
-    let reading = vec![Verb::Get, Verb::List, Verb::Watch];
-    let everywhere = |verbs: Vec<Verb>, kinds, subresources| KubeRule {
-        verbs,
-        kinds,
-        subresources,
-        namespaces: grant::Namespaces::All,
-        required: true,
-    };
     let mut rules = manifest.grant.kube.clone();
+    let mut imply = |verbs: &[Verb], kinds: &[Gvk], subresources: &[&str], namespaces| {
+        rules.push(KubeRule {
+            verbs: verbs.to_vec(),
+            kinds: kinds.to_vec(),
+            subresources: subresources.iter().map(|&name| name.to_owned()).collect(),
+            namespaces,
+            required: true,
+        });
+    };
     for controller in &manifest.controllers {
-        let own: Vec<_> = controller.reconciles().cloned().collect();
+        let own: Vec<Gvk> = controller.reconciles().cloned().collect();
         let watched = controller.watch.iter().map(|watch| watch.kind.clone());
-        let read = own.iter().cloned().chain(watched).collect();
-        rules.push(everywhere(reading.clone(), read, Vec::new()));
-        rules.push(everywhere(vec![Verb::Patch], own, vec!["status".to_owned()]));
+        let read: Vec<Gvk> = own.iter().cloned().chain(watched).collect();
+        let reading = [Verb::Get, Verb::List, Verb::Watch];
+        imply(&reading, &read, &[], Namespaces::Same);
+        imply(&reading, &read, &[], Namespaces::Cluster);
+        imply(&[Verb::Patch], &own, &["status"], Namespaces::Same);
     }
     rules
 }
+
+#[cfg(test)]
+mod tests;

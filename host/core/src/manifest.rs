@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use std::collections::BTreeMap;
 
+use crate::authority::check_rules;
 use crate::grant::{HttpRule, JobGrant, KubeRule, SecretRule};
 use crate::name::PluginName;
 use crate::object::Gvk;
@@ -306,12 +307,9 @@ impl Manifest {
                 kinds.push(kind);
             }
         }
-        if let Some(rule) =
-            self.grant.kube.iter().find(|rule| rule.verbs.is_empty() || rule.kinds.is_empty())
-        {
-            return wrong(format!(
-                "grant.kube: a rule without verbs or kinds allows nothing: {rule:?}"
-            ));
+        let Requests { kube, jobs, http, secrets } = &self.grant;
+        if let Err(problem) = check_rules(kube, jobs.as_ref(), http, secrets) {
+            return wrong(format!("grant: {problem}"));
         }
         let limits = &self.limits;
         if limits.concurrency == 0 || limits.cpu.0.is_zero() || limits.wall.0.is_zero() {
@@ -399,6 +397,9 @@ api-per-reconcile = 50
             (SAMPLE.replace("concurrency = 8", "concurrency = 0"), "concurrency"),
             (SAMPLE.replace("verbs = [\"get\", \"list\", \"watch\"]", "verbs = []"), "verbs"),
             (SAMPLE.replace("memory = \"64Mi\"", "memory = \"64MB\""), "64MB"),
+            (SAMPLE.replace("\"same\"", "[\"A\"]"), "namespace \"A\""),
+            (SAMPLE.replace("images = [\"*\"]", "images = []"), "images"),
+            (format!("{SAMPLE}[[grant.http]]\nhosts = [\"ftp://a\"]\nmethods = [\"GET\"]"), "ftp"),
             (SAMPLE.replace("batch/v1/Job", "Job"), "names no kind"),
             (SAMPLE.replace("kind = \"controller\"", "kind = \"adapter\""), "adapter"),
         ];

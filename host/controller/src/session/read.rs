@@ -105,7 +105,9 @@ impl Session {
             kind: &query.kind,
             subresource: None,
             namespace,
-            all_namespaces: namespace.is_none(),
+            // Of a kind that has no namespaces, a query means the cluster scope.
+            all_namespaces: namespace.is_none()
+                && self.around.views.get(&query.kind).is_none_or(|view| view.served.namespaced),
         };
         let target = ObjectKey {
             kind: query.kind.clone(),
