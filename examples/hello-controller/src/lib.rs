@@ -31,7 +31,7 @@ impl Controller for Greeter {
         let data = json!({ "data": { "text": greet(&spec) } });
         cx.change(ConfigMap::KIND, &config_map).owned().force().apply(&data)?;
 
-        let ready = Condition::new("Ready", true, "Greeted", "the ConfigMap has the greeting");
+        let ready = Condition::ready(true, "Greeted", "the ConfigMap has the greeting");
         cx.report_status(&json!({
             "phase": "Ready",
             "configMapName": config_map,
@@ -52,23 +52,4 @@ fn greet(Spec { name, language }: &Spec) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(name: &str, language: &str, expected: &str) {
-        let spec = Spec { name: name.to_owned(), language: language.to_owned() };
-        assert_eq!(greet(&spec), expected);
-    }
-
-    #[test]
-    fn greets_in_the_language_asked_for() {
-        check("Ada", "de", "Hallo, Ada!");
-        check("Ada", "fr", "Bonjour, Ada!");
-    }
-
-    #[test]
-    fn greets_in_english_otherwise() {
-        check("Ada", "", "Hello, Ada!");
-        check("Ada", "tlh", "Hello, Ada!");
-    }
-}
+mod tests;

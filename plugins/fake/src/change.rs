@@ -1,5 +1,7 @@
 //! Writes: what is asked for, and what is remembered of it.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::Target;
@@ -77,4 +79,15 @@ pub struct Write {
     pub manager: String,
     /// What was sent, completed by what the target says; `null` for a deletion.
     pub body: Value,
+}
+
+/// In brief: `apply ConfigMap team/text`, `merge Task team/x/status`.
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.target)?;
+        match &self.subresource {
+            Some(name) => write!(f, "/{name}"),
+            None => Ok(()),
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 wit_bindgen::generate!({
     path: ["../../wit/kube", "../../wit/runtime", "../../wit/controller"],
-    world: "joch:controller/controller",
+    world: "joch:controller/finalizing-controller",
     pub_export_macro: true,
     default_bindings_module: "joch_plugin::bindings",
     additional_derives: [PartialEq],

@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Error, Failure, ObjectRef, Outcome, Timestamp,
-    bindings::joch::{controller::context::Request, runtime::config},
+    Error, Failure, ObjectRef, Outcome, OwnerReference, Timestamp,
+    host::{Calls as _, Host},
     json,
 };
 
@@ -26,6 +26,18 @@ pub trait Controller {
     /// A [`Failure`] says whether trying again is of use; `?` on a call to the host gives a sensible
     /// one.
     fn reconcile(&self, cx: &Context, object: Self::Object) -> Result<Outcome, Failure>;
+
+    /// Cleans up before an object goes: called instead of [`reconcile`](Self::reconcile) once it is
+    /// being deleted, if the manifest names a `finalizer`. [`Outcome::Done`], the default, lets the host
+    /// take the finalizer off; [`Outcome::RequeueAfter`] means: not yet.
+    ///
+    /// # Errors
+    ///
+    /// A failure is tried again, but not for ever: after a time the host takes the finalizer off all the
+    /// same, and says so.
+    fn finalize(&self, _: &Context, _: Self::Object) -> Result<Outcome, Failure> {
+        Ok(Outcome::Done)
+    }
 }
 
 /// One call: which object, when, and what may be done about it.
@@ -35,26 +47,15 @@ pub trait Controller {
 /// [`report_status`](Self::report_status); Jobs in [`start_job`](Self::start_job).
 #[derive(Debug)]
 pub struct Context {
-    controller: String,
-    target: ObjectRef,
-    object: String,
-    now: Timestamp,
-    attempt: u32,
+    pub(crate) host: Host,
+    pub(crate) controller: String,
+    pub(crate) target: ObjectRef,
+    pub(crate) object: String,
+    pub(crate) now: Timestamp,
+    pub(crate) attempt: u32,
 }
 
 impl Context {
-    /// Takes over what the host says about the call. The macro [`plugin!`](crate::plugin) calls it.
-    #[doc(hidden)]
-    pub fn of(request: &Request) -> Self {
-        Self {
-            controller: request.controller(),
-            target: request.target(),
-            object: request.object(),
-            now: Timestamp::from_unix_ms(request.now_unix_ms()),
-            attempt: request.attempt(),
-        }
-    }
-
     /// Which of the component's controllers is meant, by its name in the manifest.
     pub fn controller(&self) -> &str {
         &self.controller
@@ -95,13 +96,33 @@ impl Context {
         &self.object
     }
 
+    /// An owner reference to the object being reconciled, as its manager. [`Change::owned`] adds it by
+    /// itself; this is for bodies that nest it elsewhere, and for comparing.
+    ///
+    /// [`Change::owned`]: crate::Change::owned
+    pub fn owner_reference(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: self.target.kind.api_version(),
+            kind: self.target.kind.kind.clone(),
+            name: self.target.name.clone(),
+            uid: self.uid().to_owned(),
+            controller: true,
+        }
+    }
+
     /// The plugin's own settings. With `#[serde(default)]` on the type, no settings are fine too.
     ///
     /// # Errors
     ///
     /// [`Error::Malformed`] when the operator's settings do not fit the type.
     pub fn config<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        json::decode("the plugin's config", &config::get())
+        json::decode("the plugin's config", &self.host.config())
+    }
+}
+
+impl Context {
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
     }
 }
 
@@ -116,7 +137,7 @@ impl Context {
         };
         let now = Timestamp::from_unix_ms(0);
         let (controller, object) = (controller.to_owned(), object.to_owned());
-        Self { controller, target, object, now, attempt: 0 }
+        Self { host: Host::default(), controller, target, object, now, attempt: 0 }
     }
 }
 

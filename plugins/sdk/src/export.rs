@@ -1,14 +1,9 @@
-//! What [`plugin!`](crate::plugin) expands to: from the exported function to the controllers.
+//! What [`plugin!`](crate::plugin) expands to: from the exported functions to the controllers.
 
 use crate::{Context, Controller, Error, Failure, Outcome, json};
 
-pub use crate::bindings::{
-    exports::joch::controller::reconciler::Guest,
-    joch::controller::{
-        context::Request,
-        types::{Failure as HostFailure, Outcome as HostOutcome},
-    },
-};
+#[cfg(target_arch = "wasm32")]
+pub use component::{Finalizer, HostFailure, HostOutcome, Reconciler, Request, answer};
 
 /// Exports controllers under their names in the manifest, and puts the manifest into the component.
 ///
@@ -21,27 +16,42 @@ macro_rules! plugin {
         controllers: { $($name:literal => $controller:expr),+ $(,)? } $(,)?
     ) => {
         const _: () = {
-            struct Plugin;
-
-            impl $crate::export::Guest for Plugin {
-                fn reconcile(
-                    request: &$crate::export::Request,
-                ) -> ::core::result::Result<$crate::export::HostOutcome, $crate::export::HostFailure> {
-                    let cx = $crate::Context::of(request);
-                    $crate::export::answer(match cx.controller() {
-                        $($name => $crate::export::run(&$controller, &cx),)+
-                        _ => $crate::export::unknown(&cx, &[$($name),+]),
-                    })
+            fn dispatch(
+                cx: &$crate::Context,
+                step: $crate::export::Step,
+            ) -> ::core::result::Result<$crate::Outcome, $crate::Failure> {
+                match cx.controller() {
+                    $($name => $crate::export::run(&$controller, cx, step),)+
+                    _ => $crate::export::unknown(cx, &[$($name),+]),
                 }
             }
 
-            // Natively there is nobody to export to, and linkers refuse the names; the controllers
-            // still count as used.
+            // Natively there is nobody to export to; the controllers still count as used.
             #[cfg(not(target_arch = "wasm32"))]
-            const _: $crate::export::Reconcile = <Plugin as $crate::export::Guest>::reconcile;
+            const _: $crate::export::Dispatch = dispatch;
 
             #[cfg(target_arch = "wasm32")]
             const _: () = {
+                use $crate::export::{Finalizer, HostFailure, HostOutcome, Reconciler, Request, Step};
+
+                struct Plugin;
+
+                impl Reconciler for Plugin {
+                    fn reconcile(
+                        request: &Request,
+                    ) -> ::core::result::Result<HostOutcome, HostFailure> {
+                        $crate::export::answer(request, Step::Reconcile, dispatch)
+                    }
+                }
+
+                impl Finalizer for Plugin {
+                    fn finalize(
+                        request: &Request,
+                    ) -> ::core::result::Result<HostOutcome, HostFailure> {
+                        $crate::export::answer(request, Step::Finalize, dispatch)
+                    }
+                }
+
                 $crate::bindings::export!(Plugin with_types_in $crate::bindings);
 
                 const MANIFEST: &[u8] =
@@ -55,14 +65,26 @@ macro_rules! plugin {
     };
 }
 
-/// The exported function.
-pub type Reconcile = fn(&Request) -> Result<HostOutcome, HostFailure>;
+/// Which of a controller's functions is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `reconcile`.
+    Reconcile,
+    /// `finalize`.
+    Finalize,
+}
+
+/// From the controller's name to its answer.
+pub type Dispatch = fn(&Context, Step) -> Result<Outcome, Failure>;
 
 /// Calls one controller with the object in its own type.
-pub fn run<C: Controller>(controller: &C, cx: &Context) -> Result<Outcome, Failure> {
+pub fn run<C: Controller>(controller: &C, cx: &Context, step: Step) -> Result<Outcome, Failure> {
     let object = json::decode(cx.target(), cx.object_json())
         .map_err(|error: Error| Failure::permanent("InvalidObject", error.to_string()))?;
-    controller.reconcile(cx, object)
+    match step {
+        Step::Reconcile => controller.reconcile(cx, object),
+        Step::Finalize => controller.finalize(cx, object),
+    }
 }
 
 /// The host asked for a controller that the component does not hold.
@@ -72,9 +94,37 @@ pub fn unknown(cx: &Context, known: &[&str]) -> Result<Outcome, Failure> {
     Err(Failure::permanent("UnknownController", message))
 }
 
-/// Hands the answer over.
-pub fn answer(answer: Result<Outcome, Failure>) -> Result<HostOutcome, HostFailure> {
-    answer.map(Into::into).map_err(Into::into)
+#[cfg(target_arch = "wasm32")]
+mod component {
+    use super::{Dispatch, Step};
+    use crate::{Context, Timestamp, host::Host};
+
+    pub use crate::bindings::{
+        exports::joch::controller::{
+            finalizer::Guest as Finalizer, reconciler::Guest as Reconciler,
+        },
+        joch::controller::{
+            context::Request,
+            types::{Failure as HostFailure, Outcome as HostOutcome},
+        },
+    };
+
+    /// Takes over what the host says about the call, and hands the answer over.
+    pub fn answer(
+        request: &Request,
+        step: Step,
+        dispatch: Dispatch,
+    ) -> Result<HostOutcome, HostFailure> {
+        let cx = Context {
+            host: Host,
+            controller: request.controller(),
+            target: request.target(),
+            object: request.object(),
+            now: Timestamp::from_unix_ms(request.now_unix_ms()),
+            attempt: request.attempt(),
+        };
+        dispatch(&cx, step).map(Into::into).map_err(Into::into)
+    }
 }
 
 #[cfg(test)]
@@ -101,14 +151,22 @@ mod tests {
     #[test]
     fn a_controller_gets_the_object_in_its_own_type() {
         let cx = Context::example("echo", r#"{"name":"x","more":1}"#);
-        assert_eq!(run(&Echo, &cx), Err(Failure::permanent("Echo", "x")));
+        assert_eq!(run(&Echo, &cx, Step::Reconcile), Err(Failure::permanent("Echo", "x")));
+    }
+
+    #[test]
+    fn a_controller_without_clean_up_has_nothing_left_to_do() {
+        let cx = Context::example("echo", r#"{"name":"x"}"#);
+        assert_eq!(run(&Echo, &cx, Step::Finalize), Ok(Outcome::Done));
     }
 
     #[test]
     fn an_object_that_does_not_fit_is_a_permanent_failure_that_names_the_place() {
         let cx = Context::example("echo", r#"{"name":{}}"#);
         let message = "Example team/x: /name: invalid type: map, expected a string";
-        assert_eq!(run(&Echo, &cx), Err(Failure::permanent("InvalidObject", message)));
+        let expected = Err(Failure::permanent("InvalidObject", message));
+        assert_eq!(run(&Echo, &cx, Step::Reconcile), expected);
+        assert_eq!(run(&Echo, &cx, Step::Finalize), expected);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Context, Error, Failure, Job, ObjectRef, bindings::joch::kube::jobs, json};
+use crate::{
+    Context, Error, Failure, Job, ObjectRef, bindings::joch::kube::jobs, host::Calls as _, json,
+};
 
 /// How soon a Job of the same name is tried again while the old one is being deleted.
 const TERMINATING_RETRY: Duration = Duration::from_secs(2);
@@ -37,7 +39,7 @@ impl Context {
         // The name is the body's own: a start without one is the host's to refuse.
         let target = Job::KIND.beside(self, "");
         let body = json::encode_object(&target, job).map_err(StartError::Refused)?;
-        match jobs::start(&body) {
+        match self.host().start(&body) {
             Ok(jobs::Started::Created(job)) => Ok(Started::Created(job)),
             Ok(jobs::Started::AlreadyRunning(job)) => Ok(Started::AlreadyRunning(job)),
             Ok(jobs::Started::Other(text)) => Ok(Started::Other(text)),

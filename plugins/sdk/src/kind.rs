@@ -46,6 +46,11 @@ impl<T> Kind<T> {
         Kind { api_version, kind, namespaced, object: PhantomData }
     }
 
+    /// Whether its objects live in a namespace.
+    pub const fn is_namespaced(self) -> bool {
+        self.namespaced
+    }
+
     /// The `apiVersion`.
     pub const fn api_version(self) -> &'static str {
         self.api_version

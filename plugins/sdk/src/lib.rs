@@ -39,10 +39,14 @@
 
 #[doc(hidden)]
 pub mod bindings;
+mod condition;
 mod context;
 mod error;
 #[doc(hidden)]
 pub mod export;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fake;
+mod host;
 mod jobs;
 mod json;
 mod kind;
@@ -50,28 +54,33 @@ mod log;
 #[doc(hidden)]
 pub mod manifest;
 mod meta;
+mod metrics;
 mod objects;
 mod outcome;
 mod query;
 mod read;
 mod report;
+mod secrets;
 mod time;
 mod write;
 
 #[doc(inline)]
 pub use crate::bindings::joch::kube::types::{Denial, Gvk, ObjectRef};
 pub use crate::{
+    condition::{Condition, ConditionStatus, Conditions},
     context::{Context, Controller},
     error::Error,
     jobs::{StartError, Started},
     kind::Kind,
     log::{Field, Level},
-    meta::{Condition, ConditionStatus, ObjectHead, ObjectMeta, OwnerReference},
+    meta::{ObjectHead, ObjectMeta, OwnerReference},
+    metrics::{Counter, Gauge, Histogram, Metric},
     objects::{ConfigMap, Job, JobOutcome, JobSpec, JobStatus},
     outcome::{Failure, Outcome},
     query::{Objects, Query},
     read::{Freshness, Read},
     report::{Severity, Verdict},
+    secrets::SecretValue,
     time::{InvalidTimestamp, Timestamp},
     write::{Change, Propagation, Stored},
 };

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::{Context, bindings::joch::runtime::log};
+use crate::{Context, host::Calls as _};
 
 /// One field of a log line: its name, and a value that is formatted only if the line is kept.
 pub type Field<'a> = (&'a str, &'a dyn Display);
@@ -52,30 +52,17 @@ impl Context {
 
     /// Logs at any level. Lines beyond the plugin's limit per call are dropped and counted.
     pub fn log(&self, level: Level, message: &str, fields: &[Field<'_>]) {
-        let level = level.into();
-        if log::enabled(level) {
+        if self.logs(level) {
             let fields: Vec<_> = fields
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.to_string()))
                 .collect();
-            log::write(level, message, &fields);
+            self.host().log(level, message, &fields);
         }
     }
 
     /// Whether a line of that level would be kept.
     pub fn logs(&self, level: Level) -> bool {
-        log::enabled(level.into())
-    }
-}
-
-impl From<Level> for log::Level {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Trace => Self::Trace,
-            Level::Debug => Self::Debug,
-            Level::Info => Self::Info,
-            Level::Warn => Self::Warn,
-            Level::Error => Self::Error,
-        }
+        self.host().logs(level)
     }
 }

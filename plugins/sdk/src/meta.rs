@@ -53,6 +53,11 @@ impl ObjectMeta {
         self.owner_references.iter().find(|owner| owner.controller)
     }
 
+    /// Whether the object of this uid manages this one.
+    pub fn is_controlled_by(&self, uid: &str) -> bool {
+        self.controller().is_some_and(|owner| owner.uid == uid)
+    }
+
     /// Whether the object of this uid is among the owners.
     pub fn is_owned_by(&self, uid: &str) -> bool {
         self.owner_references.iter().any(|owner| owner.uid == uid)
@@ -97,77 +102,6 @@ impl<T> Kind<T> {
     }
 }
 
-/// One `metav1.Condition`. The host keeps `lastTransitionTime` and `observedGeneration`: they are only
-/// read.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Condition {
-    /// What it is about, such as `Ready`.
-    pub r#type: String,
-    /// Whether it holds.
-    pub status: ConditionStatus,
-    /// Why, in one CamelCase word.
-    #[serde(default)]
-    pub reason: String,
-    /// Why, in a sentence.
-    #[serde(default)]
-    pub message: String,
-    /// Since when `status` is what it is.
-    #[serde(default, skip_serializing)]
-    pub last_transition_time: Option<Timestamp>,
-    /// Which generation it speaks of.
-    #[serde(default, skip_serializing)]
-    pub observed_generation: Option<i64>,
-}
-
-impl Condition {
-    /// A condition to report. `status` is a [`ConditionStatus`] or a `bool`.
-    ///
-    /// ```
-    /// use joch_plugin::Condition;
-    ///
-    /// let ready = Condition::new("Ready", false, "NoAgent", "agent `coder` does not exist");
-    /// assert!(!ready.is_true());
-    /// ```
-    pub fn new(
-        r#type: impl Into<String>,
-        status: impl Into<ConditionStatus>,
-        reason: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            r#type: r#type.into(),
-            status: status.into(),
-            reason: reason.into(),
-            message: message.into(),
-            last_transition_time: None,
-            observed_generation: None,
-        }
-    }
-
-    /// Whether it holds.
-    pub fn is_true(&self) -> bool {
-        self.status == ConditionStatus::True
-    }
-}
-
-/// Whether a condition holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum ConditionStatus {
-    /// It holds.
-    True,
-    /// It does not hold.
-    False,
-    /// Nobody knows.
-    Unknown,
-}
-
-impl From<bool> for ConditionStatus {
-    fn from(holds: bool) -> Self {
-        if holds { Self::True } else { Self::False }
-    }
-}
-
 fn is_zero(number: &i64) -> bool {
     *number == 0
 }
@@ -195,22 +129,11 @@ mod tests {
         assert!(!meta.is_deleting());
         assert_eq!(meta.controller().map(|owner| &*owner.name), Some("y"));
         assert!(meta.is_owned_by("1") && !meta.is_owned_by("3"));
+        assert!(meta.is_controlled_by("2") && !meta.is_controlled_by("1"));
     }
 
     #[test]
     fn empty_metadata_is_not_written() {
         assert_eq!(serde_json::to_value(ObjectMeta::default()).unwrap(), json!({}));
-    }
-
-    #[test]
-    fn what_the_host_keeps_in_a_condition_is_read_but_not_written() {
-        let text = json!({ "type": "Ready", "status": "True", "reason": "", "message": "",
-            "lastTransitionTime": "2026-11-21T07:00:00Z", "observedGeneration": 3 });
-        let ready: Condition = serde_json::from_value(text).unwrap();
-        assert_eq!(ready.observed_generation, Some(3));
-        assert_eq!(
-            serde_json::to_value(ready).unwrap(),
-            json!({ "type": "Ready", "status": "True", "reason": "", "message": "" })
-        );
     }
 }

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Context, Error, Freshness, Kind, ObjectHead, ObjectMeta, ObjectRef,
-    bindings::joch::kube::reader, json,
+    host::{Calls as _, Cursor, Question},
+    json,
 };
 
 /// How many objects are asked for at once; the host hands out fewer when they are large.
@@ -24,11 +25,16 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub fn query<T>(&self, kind: Kind<T>) -> Query<'_, T> {
-        let target = kind.beside(self, "");
         Query {
             cx: self,
-            raw: reader::Query::new(&target.kind),
-            target,
+            question: Question {
+                kind: kind.gvk(),
+                namespace: kind.namespace(self),
+                labels: None,
+                owned_by: None,
+                fields: Vec::new(),
+                metadata_only: false,
+            },
             freshness: Freshness::default(),
             object: PhantomData,
         }
@@ -40,9 +46,7 @@ impl Context {
 #[must_use = "nothing is read before `run`, `list` or `count`"]
 pub struct Query<'cx, T> {
     cx: &'cx Context,
-    raw: reader::Query,
-    /// What is asked about, without a name; its namespace is the one asked for.
-    target: ObjectRef,
+    question: Question,
     freshness: Freshness,
     object: PhantomData<fn() -> T>,
 }
@@ -50,25 +54,25 @@ pub struct Query<'cx, T> {
 impl<'cx, T> Query<'cx, T> {
     /// Asks in this namespace instead of the one of the object being reconciled.
     pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.target.namespace = Some(namespace.into());
+        self.question.namespace = Some(namespace.into());
         self
     }
 
     /// Asks in every namespace that the grant allows.
     pub fn all_namespaces(mut self) -> Self {
-        self.target.namespace = None;
+        self.question.namespace = None;
         self
     }
 
     /// Only objects that match this label selector: `a=b,c!=d,e in (f,g),h,!i`.
-    pub fn labels(self, selector: &str) -> Self {
-        self.raw.labels(selector);
+    pub fn labels(mut self, selector: impl Into<String>) -> Self {
+        self.question.labels = Some(selector.into());
         self
     }
 
     /// Only objects whose owner references name this uid.
-    pub fn owned_by(self, uid: &str) -> Self {
-        self.raw.owned_by(uid);
+    pub fn owned_by(mut self, uid: impl Into<String>) -> Self {
+        self.question.owned_by = Some(uid.into());
         self
     }
 
@@ -80,17 +84,16 @@ impl<'cx, T> Query<'cx, T> {
 
     /// Hands out only these parts (JSON pointers), besides `apiVersion`, `kind` and `metadata`. The
     /// kind's type has to do without the others: see [`Kind::of`].
-    pub fn fields<P: Into<String>>(self, pointers: impl IntoIterator<Item = P>) -> Self {
-        let pointers: Vec<String> = pointers.into_iter().map(Into::into).collect();
-        self.raw.fields(&pointers);
+    pub fn fields<P: Into<String>>(mut self, pointers: impl IntoIterator<Item = P>) -> Self {
+        self.question.fields = pointers.into_iter().map(Into::into).collect();
         self
     }
 
     /// Hands out `apiVersion`, `kind` and `metadata` only.
     pub fn metadata_only(self) -> Query<'cx, ObjectHead> {
-        let Self { cx, raw, target, freshness, .. } = self;
-        raw.metadata_only();
-        Query { cx, raw, target, freshness, object: PhantomData }
+        let Self { cx, mut question, freshness, .. } = self;
+        question.metadata_only = true;
+        Query { cx, question, freshness, object: PhantomData }
     }
 
     /// Asks for this freshness. [`Freshness::Live`] is one consistent list of the API server, the
@@ -106,7 +109,7 @@ impl<'cx, T> Query<'cx, T> {
     /// [`Error::Denied`], `NotWatched`, `OverLimit`, `Unavailable`, or `Invalid` for a malformed
     /// selector.
     pub fn count(self) -> Result<u64, Error> {
-        self.scoped().count().map_err(Error::about(&self.target))
+        self.cx.host().count(&self.question).map_err(Error::about(&self.target()))
     }
 
     /// The matches, one by one, ordered by namespace and name: a snapshot that is handed out in parts,
@@ -116,9 +119,12 @@ impl<'cx, T> Query<'cx, T> {
     ///
     /// As [`count`](Self::count).
     pub fn run(self) -> Result<Objects<T>, Error> {
-        let cursor =
-            self.scoped().run(self.freshness.into()).map_err(Error::about(&self.target))?;
-        let Self { target, .. } = self;
+        let target = self.target();
+        let cursor = self
+            .cx
+            .host()
+            .run(&self.question, self.freshness.into())
+            .map_err(Error::about(&target))?;
         Ok(Objects {
             cursor: Some(cursor),
             batch: Vec::new().into_iter(),
@@ -140,11 +146,11 @@ impl<'cx, T> Query<'cx, T> {
         self.run()?.collect()
     }
 
-    fn scoped(&self) -> &reader::Query {
-        if let Some(namespace) = &self.target.namespace {
-            self.raw.namespace(namespace);
-        }
-        &self.raw
+    /// What is asked about, without a name.
+    fn target(&self) -> ObjectRef {
+        let Question { kind, namespace, .. } = &self.question;
+        let (kind, namespace) = (kind.clone(), namespace.clone());
+        ObjectRef { kind, namespace, name: String::new(), uid: None }
     }
 }
 
@@ -152,7 +158,7 @@ impl<'cx, T> Query<'cx, T> {
 /// that is [`Error::Malformed`] the next object follows.
 #[derive(Debug)]
 pub struct Objects<T> {
-    cursor: Option<reader::Cursor>,
+    cursor: Option<Cursor>,
     batch: vec::IntoIter<String>,
     target: ObjectRef,
     object: PhantomData<fn() -> T>,

@@ -4,7 +4,12 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Context, Error, Kind, ObjectRef, bindings::joch::kube::reader, json};
+use crate::{
+    Context, Error, Kind, ObjectRef,
+    bindings::joch::kube::reader,
+    host::{Calls as _, Host},
+    json,
+};
 
 /// How fresh an answer has to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +65,7 @@ impl Context {
     /// ```
     pub fn read<T>(&self, kind: Kind<T>, name: &str) -> Read<T> {
         Read {
+            host: self.host().clone(),
             target: kind.beside(self, name),
             freshness: Freshness::default(),
             object: PhantomData,
@@ -71,6 +77,7 @@ impl Context {
 #[derive(Debug)]
 #[must_use = "nothing is read before `get`, `find` or `json`"]
 pub struct Read<T> {
+    host: Host,
     target: ObjectRef,
     freshness: Freshness,
     object: PhantomData<fn() -> T>,
@@ -131,7 +138,7 @@ impl<T> Read<T> {
     }
 
     fn raw(&self) -> Result<String, Error> {
-        reader::get(&self.target, self.freshness.into()).map_err(Error::about(&self.target))
+        self.host.get(&self.target, self.freshness.into()).map_err(Error::about(&self.target))
     }
 }
 

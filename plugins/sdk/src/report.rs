@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     Context, Error,
     bindings::joch::kube::{events, status},
+    host::Calls as _,
     json,
 };
 
@@ -46,7 +47,7 @@ impl Context {
 
     fn report(&self, status: &impl Serialize, generation: Option<i64>) -> Result<Verdict, Error> {
         let body = json::encode("the status", status)?;
-        match status::report(&body, generation).map_err(Error::about(self.target()))? {
+        match self.host().report(&body, generation).map_err(Error::about(self.target()))? {
             status::Verdict::Written => Ok(Verdict::Written),
             status::Verdict::Unchanged => Ok(Verdict::Unchanged),
             status::Verdict::Superseded(object) => Ok(Verdict::Superseded(object)),
@@ -62,7 +63,7 @@ impl Context {
             Severity::Normal => events::Severity::Normal,
             Severity::Warning => events::Severity::Warning,
         };
-        if let Err(error) = events::publish(severity, reason, message) {
+        if let Err(error) = self.host().publish(severity, reason, message) {
             let error = Error::about(self.target())(error);
             self.warn("event refused", &[("reason", &reason), ("error", &error)]);
         }

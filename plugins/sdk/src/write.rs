@@ -6,7 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Context, Error, Kind, ObjectRef,
-    bindings::joch::kube::{types, writer},
+    bindings::joch::kube::types,
+    host::{Calls as _, Draft, Host, Verb},
     json,
 };
 
@@ -23,11 +24,14 @@ impl Context {
     /// ```
     pub fn change<T>(&self, kind: Kind<T>, name: &str) -> Change<T> {
         Change {
-            target: kind.beside(self, name),
-            subresource: None,
-            version: None,
-            force: false,
-            owned: false,
+            host: self.host().clone(),
+            draft: Draft {
+                target: kind.beside(self, name),
+                subresource: None,
+                if_version: None,
+                force: false,
+                owned: false,
+            },
             object: PhantomData,
         }
     }
@@ -42,48 +46,47 @@ impl Context {
 #[derive(Debug)]
 #[must_use = "nothing is written before `create`, `apply`, `merge`, `json_patch` or `delete`"]
 pub struct Change<T> {
-    target: ObjectRef,
-    subresource: Option<String>,
-    version: Option<String>,
-    force: bool,
-    owned: bool,
+    host: Host,
+    draft: Draft,
     object: PhantomData<fn() -> T>,
 }
 
 impl<T> Change<T> {
     /// Writes in this namespace instead of the one of the object being reconciled.
     pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.target.namespace = Some(namespace.into());
+        self.draft.target.namespace = Some(namespace.into());
         self
     }
 
     /// Refuses with [`Error::Stale`] if the object is another one of the same name by now.
     pub fn uid(mut self, uid: impl Into<String>) -> Self {
-        self.target.uid = Some(uid.into());
+        self.draft.target.uid = Some(uid.into());
         self
     }
 
     /// Writes to this subresource (`status`, `scale`) instead of the object.
     pub fn subresource(mut self, name: impl Into<String>) -> Self {
-        self.subresource = Some(name.into());
+        self.draft.subresource = Some(name.into());
         self
     }
 
     /// Refuses with [`Error::Stale`] unless the object still has this resource version.
     pub fn if_version(mut self, resource_version: impl Into<String>) -> Self {
-        self.version = Some(resource_version.into());
+        self.draft.if_version = Some(resource_version.into());
         self
     }
 
     /// [`apply`](Self::apply) only: takes over fields that other managers own.
-    pub fn force(self) -> Self {
-        Self { force: true, ..self }
+    pub fn force(mut self) -> Self {
+        self.draft.force = true;
+        self
     }
 
     /// Adds an owner reference to the object being reconciled, so that the garbage collector removes
     /// this one with it.
-    pub fn owned(self) -> Self {
-        Self { owned: true, ..self }
+    pub fn owned(mut self) -> Self {
+        self.draft.owned = true;
+        self
     }
 
     /// Creates the object. What the body leaves out of `apiVersion`, `kind`, name and namespace is
@@ -93,8 +96,8 @@ impl<T> Change<T> {
     ///
     /// Those of every write, and [`Error::AlreadyExists`].
     pub fn create(self, object: &impl Serialize) -> Result<Stored<T>, Error> {
-        let body = json::encode_object(&self.target, object)?;
-        self.send(writer::Change::create, &body)
+        let body = json::encode_object(&self.draft.target, object)?;
+        self.send(Verb::Create, &body)
     }
 
     /// Server-side apply: creates or changes; fields that this controller applied before and omits now
@@ -104,8 +107,8 @@ impl<T> Change<T> {
     ///
     /// Those of every write, and [`Error::OwnedByOther`].
     pub fn apply(self, object: &impl Serialize) -> Result<Stored<T>, Error> {
-        let body = json::encode_object(&self.target, object)?;
-        self.send(writer::Change::apply, &body)
+        let body = json::encode_object(&self.draft.target, object)?;
+        self.send(Verb::Apply, &body)
     }
 
     /// JSON merge patch (RFC 7386).
@@ -114,8 +117,8 @@ impl<T> Change<T> {
     ///
     /// Those of every write, and [`Error::NotFound`].
     pub fn merge(self, patch: &impl Serialize) -> Result<Stored<T>, Error> {
-        let body = json::encode(&self.target, patch)?;
-        self.send(writer::Change::merge, &body)
+        let body = json::encode(&self.draft.target, patch)?;
+        self.send(Verb::Merge, &body)
     }
 
     /// JSON patch (RFC 6902): an array of operations.
@@ -124,8 +127,8 @@ impl<T> Change<T> {
     ///
     /// Those of every write, and [`Error::NotFound`].
     pub fn json_patch(self, operations: &impl Serialize) -> Result<Stored<T>, Error> {
-        let body = json::encode(&self.target, operations)?;
-        self.send(writer::Change::json_patch, &body)
+        let body = json::encode(&self.draft.target, operations)?;
+        self.send(Verb::JsonPatch, &body)
     }
 
     /// Deletes the object; `false` if there was none.
@@ -134,37 +137,17 @@ impl<T> Change<T> {
     ///
     /// Those of every write.
     pub fn delete(self, propagation: Propagation) -> Result<bool, Error> {
-        match self.raw().delete(propagation.as_str()) {
+        match self.host.delete(&self.draft, propagation.as_str()) {
             Ok(()) => Ok(true),
             Err(types::Error::NotFound) => Ok(false),
-            Err(error) => Err(Error::about(&self.target)(error)),
+            Err(error) => Err(Error::about(&self.draft.target)(error)),
         }
     }
 
-    fn send(
-        self,
-        write: impl FnOnce(&writer::Change, &str) -> Result<String, types::Error>,
-        body: &str,
-    ) -> Result<Stored<T>, Error> {
-        let json = write(&self.raw(), body).map_err(Error::about(&self.target))?;
-        Ok(Stored { target: self.target, json, object: PhantomData })
-    }
-
-    fn raw(&self) -> writer::Change {
-        let raw = writer::Change::new(&self.target);
-        if let Some(name) = &self.subresource {
-            raw.subresource(name);
-        }
-        if let Some(version) = &self.version {
-            raw.if_version(version);
-        }
-        if self.force {
-            raw.force();
-        }
-        if self.owned {
-            raw.owned();
-        }
-        raw
+    fn send(self, verb: Verb, body: &str) -> Result<Stored<T>, Error> {
+        let Self { host, draft, .. } = self;
+        let json = host.write(&draft, verb, body).map_err(Error::about(&draft.target))?;
+        Ok(Stored { target: draft.target, json, object: PhantomData })
     }
 }
 

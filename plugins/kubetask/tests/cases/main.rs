@@ -13,5 +13,6 @@ mod fixture;
 mod jobs;
 mod manifest;
 mod samples;
+mod shell;
 mod start;
 mod transitions;
