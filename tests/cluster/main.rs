@@ -2,9 +2,9 @@
 
 mod admin;
 mod bad_plugins;
+mod bounds;
 mod capabilities;
 mod controllers;
-mod bounds;
 mod crd;
 mod finalizer;
 /// Small guests of the engine's own tests.
@@ -12,8 +12,8 @@ mod finalizer;
 #[path = "../../host/engine/tests/engine/guest.rs"]
 mod guest;
 mod hello;
-mod plugin_objects;
 mod outgoing;
+mod plugin_objects;
 mod proxy;
 mod puppet;
 mod reload;

@@ -18,6 +18,7 @@ pub mod object;
 pub mod outcome;
 pub mod port;
 pub mod probation;
+pub mod projection;
 pub mod quantity;
 pub mod queue;
 pub mod selector;

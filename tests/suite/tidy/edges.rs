@@ -45,6 +45,7 @@ const RULES: &[Rule] = &[
     rule("joch-crds", &[], PAPER),
     rule("joch-plugin", &["joch-fake"], PAPER),
     rule("joch-fake", &[], PAPER),
+    rule("joch-cli", &["joch-artifact", "joch-engine", "joch-core", "joch-fake"], KUBE),
     rule("joch-tests", &["joch-artifact", "joch-core"], WASM),
 ];
 
@@ -82,8 +83,8 @@ fn broken(found: &[Found], rules: &[Rule]) -> Vec<String> {
         };
         let never = within.iter().filter(|other| rule.never.iter().any(|p| matches(p, other)));
         broken.extend(never.map(|other| format!("{name} may not contain {other}")));
-        if direct.contains("clap") && name != "joch-runtime" {
-            broken.push(format!("{name}: only joch-runtime reads flags with clap"));
+        if direct.contains("clap") && !["joch-runtime", "joch-cli"].contains(&name.as_str()) {
+            broken.push(format!("{name}: only joch-runtime and joch-cli read flags with clap"));
         }
     }
     broken

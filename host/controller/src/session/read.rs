@@ -6,9 +6,10 @@ use joch_core::dependency::Read;
 use joch_core::grant::{KubeCall, Verb};
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{Freshness, Json, KubeError, Query};
+use joch_core::projection;
 use joch_core::selector::Selector;
 use kube::api::{DynamicObject, ListParams};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Session, key_of};
 use crate::cached::Cached;
@@ -155,53 +156,5 @@ fn project(json: &Json, query: &Query) -> Result<Json, KubeError> {
     }
     let unreadable = |error: serde_json::Error| KubeError::Other(error.to_string());
     let whole: Value = serde_json::from_str(json).map_err(unreadable)?;
-    let mut part = Value::Object(Map::new());
-    let always = ["/apiVersion", "/kind", "/metadata"].into_iter();
-    let wanted = if query.metadata_only { [].iter() } else { query.fields.iter() };
-    for pointer in always.chain(wanted.map(String::as_str)) {
-        if !pointer.starts_with('/') {
-            return Err(KubeError::Invalid(format!(
-                "{pointer:?} is no JSON pointer: it has to start with /"
-            )));
-        }
-        if let Some(value) = whole.pointer(pointer) {
-            put(&mut part, pointer, value);
-        }
-    }
-    Ok(part.to_string().into())
-}
-
-/// Puts a value at the place of a pointer, making objects on the way; a list is taken whole.
-fn put(part: &mut Value, pointer: &str, value: &Value) {
-    let mut place = part;
-    for name in pointer.split('/').skip(1) {
-        let Value::Object(fields) = place else { return };
-        let name = name.replace("~1", "/").replace("~0", "~");
-        place = fields.entry(name).or_insert_with(|| Value::Object(Map::new()));
-    }
-    *place = value.clone();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn projected(fields: &[&str], metadata_only: bool) -> Value {
-        let object: Json = r#"{"apiVersion":"v1","kind":"K","metadata":{"name":"n"},
-            "spec":{"a":{"b":1,"c":2},"x/y":3,"list":[1,2]},"status":{"phase":"P"}}"#
-            .into();
-        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
-        let query = Query { fields, metadata_only, ..Query::new("v1/K".parse().unwrap()) };
-        serde_json::from_str(&project(&object, &query).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn only_the_fields_asked_for_are_handed_out() {
-        let part = projected(&["/spec/a/b", "/spec/x~1y", "/spec/list", "/spec/none"], false);
-        let spec = serde_json::json!({"a": {"b": 1}, "x/y": 3, "list": [1, 2]});
-        assert_eq!(part["spec"], spec);
-        assert_eq!(part["metadata"]["name"], "n");
-        assert_eq!(part.get("status"), None);
-        assert_eq!(projected(&["/spec"], true).get("spec"), None);
-    }
+    Ok(projection::project(&whole, query).map_err(KubeError::Invalid)?.to_string().into())
 }

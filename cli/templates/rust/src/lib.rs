@@ -1,0 +1,39 @@
+//! For each {{kind}}, a ConfigMap with its message.
+
+use joch_plugin::{Condition, ConfigMap, Context, Controller, Failure, Outcome};
+use serde::Deserialize;
+use serde_json::json;
+
+joch_plugin::plugin! {
+    manifest: "plugin.toml",
+    controllers: { "{{singular}}" => Reconciler },
+}
+
+/// A {{kind}}, as far as this controller reads it.
+#[derive(Deserialize)]
+struct Object {
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    message: String,
+}
+
+struct Reconciler;
+
+impl Controller for Reconciler {
+    type Object = Object;
+
+    /// Called whenever the object, its ConfigMap, or anything that was read here has changed.
+    fn reconcile(&self, cx: &Context, Object { spec }: Object) -> Result<Outcome, Failure> {
+        let name = format!("{}-{{singular}}", cx.name());
+        let data = json!({ "data": { "message": spec.message } });
+        cx.change(ConfigMap::KIND, &name).owned().force().apply(&data)?;
+
+        let ready = Condition::new("Ready", true, "Written", "the ConfigMap has the message");
+        let status = json!({ "phase": "Ready", "configMapName": name, "conditions": [ready] });
+        cx.report_status(&status)?;
+        Ok(Outcome::Done)
+    }
+}

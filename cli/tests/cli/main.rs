@@ -1,0 +1,12 @@
+//! The command line as people run it: every verb, every way to fail with its sentence.
+
+mod build;
+mod check;
+mod completion;
+mod inspect;
+mod new;
+mod pack;
+mod project;
+mod reference;
+mod run;
+mod test;
