@@ -430,7 +430,7 @@ fn publish(session: &Session, note: Note) {
     if session.is_shadow() {
         return;
     }
-    if let Err(error) = session.publish(note) {
+    if let Err(error) = session.tell(note) {
         debug!(%error, "an event about the object was not published");
     }
 }

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use joch_core::dependency::Read;
-use joch_core::grant::{self, KubeCall, Verb};
+use joch_core::grant::{self, KubeCall};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
     self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
@@ -121,8 +121,8 @@ impl Session {
         self.writes.wait().await;
     }
 
-    /// Publishes an event about the primary.
-    pub(crate) fn publish(&self, note: Note) -> Result<(), KubeError> {
+    /// Publishes an event of the host's own about the primary; it does not count as the guest's.
+    pub(crate) fn tell(&self, note: Note) -> Result<(), KubeError> {
         let Self { around, version, primary, key, .. } = self;
         around.notes.publish(version.plugin(), &around.controller, key, &primary.uid, note)
     }

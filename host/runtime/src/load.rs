@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use joch_artifact::{CompileCache, EntryError, Package};
-use joch_controller::{Registry, RegistryError, ShadowLog, Trial, Version};
+use joch_controller::{Accesses, Registry, RegistryError, ShadowLog, Trial, Version};
 use joch_core::authority::GrantError;
 use joch_core::manifest::PluginKind;
 use joch_core::name::{Digest, PluginName};
@@ -42,6 +42,11 @@ pub(crate) enum Refused {
     Compiler(#[from] tokio::task::JoinError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(
+        "the host itself may not do what the plugin needs: {}; grant it to the host's service account \
+         (`joch-controller-manager rbac` prints the rules)", .0.join(", ")
+    )]
+    Access(Vec<String>),
     #[error("it was rolled back before: {0}")]
     RolledBack(String),
 }
@@ -57,6 +62,7 @@ impl Refused {
             Self::Spec(_) => "InvalidSpec",
             Self::Grants(GrantError::Missing { .. }) => "MissingGrants",
             Self::Grants(GrantError::Forbidden) => "ForbiddenGrants",
+            Self::Access(_) => "HostNotPermitted",
             Self::Load(
                 LoadError::Import(_) | LoadError::Export { .. } | LoadError::Mismatch(_),
             ) => "WrongWorld",
@@ -71,7 +77,7 @@ impl Refused {
 
     /// Whether it is the grants that are at fault and not the version.
     pub(crate) fn is_about_grants(&self) -> bool {
-        matches!(self, Self::Grants(_))
+        matches!(self, Self::Grants(_) | Self::Access(_))
     }
 
     /// Whether the same version may be accepted later though nothing is changed about the plugin.
@@ -80,6 +86,7 @@ impl Refused {
             self,
             Self::Registry(RegistryError::Claimed { .. })
                 | Self::Compiler(_)
+                | Self::Access(_)
                 | Self::Load(LoadError::Trial(Failure::Host(_)))
         )
     }
@@ -90,6 +97,7 @@ pub(crate) struct Loader {
     pub(crate) engine: Engine,
     pub(crate) cache: Arc<CompileCache>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) accesses: Accesses,
     /// One compilation at a time: each uses every core and much memory.
     pub(crate) compiling: Semaphore,
 }
@@ -120,6 +128,14 @@ impl Loader {
         manifest.limits =
             wanted::limits(&manifest.limits, limits.as_ref()).map_err(Refused::Spec)?;
         let authority = grants.authority(&manifest)?;
+        let access = self.accesses.check(&manifest, &authority).await;
+        if !access.missing.is_empty() {
+            return Err(Refused::Access(access.missing));
+        }
+        if let Some(first) = access.unknown.first() {
+            let others = access.unknown.len() - 1;
+            warn!(plugin = %name, first, others, "what the host itself may do is not known");
+        }
         let component = self.component(&digest, bytes).await?;
         let spec = PluginSpec {
             name: name.clone(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use joch_artifact::{CacheBounds, CompileCache};
-use joch_controller::{Metrics, Registry};
+use joch_controller::{Accesses, Metrics, Registry};
 use joch_core::grants_file::GrantsFile;
 use joch_engine::{Engine, EngineConfig};
 use prometheus_client::registry::Registry as MetricRegistry;
@@ -28,6 +28,10 @@ use crate::publish;
 /// Whatever keeps the host from starting, named with the way out; or calls that did not finish within
 /// the drain time.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        args.plugins.is_some() || args.plugin_objects,
+        "there is nothing to run: give --plugins DIR, or leave --plugin-objects on"
+    );
     let grants = grants(&args)?;
     let cache = CompileCache::open(&args.cache_dir()?, CacheBounds::default())?;
     let engine = Engine::new(&EngineConfig { max_instances: args.max_instances })?;
@@ -36,6 +40,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let mut metrics = MetricRegistry::default();
     let controller_metrics = Metrics::register(&mut metrics);
+    let accesses = Accesses::new(client.clone(), args.namespaces.clone());
     let registry = Arc::new(Registry::new(client, args.namespaces.clone(), controller_metrics));
     let board = Arc::new(Board::default());
     let admin = Arc::new(Admin {
@@ -49,6 +54,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         engine,
         cache: Arc::new(cache),
         registry: registry.clone(),
+        accesses,
         compiling: Semaphore::new(1),
     };
     let (writer, taken_out) = (registry.plugin_writer(), watch::Sender::new(0));

@@ -33,7 +33,10 @@ fn a_file_is_followed_and_a_broken_one_does_not_replace_it() -> Result<()> {
         ensure!(status["version"] == "0.1.0" && status["observedGeneration"] == 1, "{status}");
         ensure!(status["controllers"][0]["state"] == "Running", "{status}");
         let requested = status["requested"].to_string();
-        ensure!(requested.contains("create, patch on v1/ConfigMap in the same namespace"), "{status}");
+        ensure!(
+            requested.contains("create, patch on v1/ConfigMap in the same namespace"),
+            "{status}"
+        );
         ensure!(status["granted"] == status["requested"], "{status}");
         let greetings = greetings(stage.client.clone(), &stage.namespace);
         create(&greetings, &greeting("ada")).await?;

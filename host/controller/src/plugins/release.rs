@@ -3,13 +3,15 @@
 use joch_core::manifest::Manifest;
 use joch_core::object::{Gvk, ObjectKey};
 use joch_core::port::KubeError;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::client::{self, api};
+use crate::client::api;
 use crate::error::translate;
 use crate::registry::Shared;
 
+/// How many objects are listed at once.
+const PAGE: u32 = 500;
 /// How often a patch is computed anew after somebody else was faster.
 const TRIES: u32 = 4;
 
@@ -29,17 +31,22 @@ async fn release_kind(shared: &Shared, kind: &Gvk, finalizer: &str) -> Result<us
     let target = ObjectKey { kind: kind.clone(), namespace: None, name: String::new() };
     let failed = |error: kube::Error| translate(error, "list", &target);
     let Some(served) = shared.kinds.find(kind).await.map_err(failed)? else { return Ok(0) };
-    let everywhere = api(&shared.client, &served.resource, None);
+    let everywhere: Api<DynamicObject> = api(&shared.client, &served.resource, None);
+    let mut params = ListParams::default().limit(PAGE);
     let mut released = 0;
-    for object in client::list(&everywhere, None).await.map_err(failed)? {
-        if has(&object, finalizer) {
+    loop {
+        let page = everywhere.list(&params).await.map_err(failed)?;
+        for object in page.items.into_iter().filter(|object| has(object, finalizer)) {
             let namespace = object.metadata.namespace.as_deref();
-            take_off(&api(&shared.client, &served.resource, namespace), object, kind, finalizer)
-                .await?;
+            let own = api(&shared.client, &served.resource, namespace);
+            take_off(&own, object, kind, finalizer).await?;
             released += 1;
         }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(released),
+        }
     }
-    Ok(released)
 }
 
 async fn take_off(

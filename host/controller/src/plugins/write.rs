@@ -1,11 +1,10 @@
 //! Writes of Plugin objects: mirrors, finalizers, and the status by the status contract.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use joch_core::manifest::{Manifest, StatusFields};
 use joch_core::port::{KubeError, Note};
-use joch_core::status::{self, Circumstances, Plan};
+use joch_core::status::{self, Circumstances, Dropped, Plan};
 use joch_core::time::rfc3339;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use serde_json::{Value, json};
@@ -25,7 +24,7 @@ const TRIES: u32 = 4;
 /// Writes Plugin objects, and events about them.
 pub struct PluginWriter {
     shared: Arc<Shared>,
-    dropped: Mutex<BTreeSet<String>>,
+    dropped: Mutex<Dropped>,
 }
 
 impl PluginWriter {
@@ -119,9 +118,10 @@ impl PluginWriter {
                 now: &rfc3339(unix_ms()),
                 dropped: &dropped,
             };
-            let plan = status::plan(&found.data, report, Some(object.generation), circumstances)
-                .map_err(|error| KubeError::Invalid(error.to_string()))?;
-            let Plan::Write { patch, expected } = plan else { return Ok(()) };
+            let decision =
+                status::decide(&found.data, report, Some(object.generation), circumstances)
+                    .map_err(|error| KubeError::Invalid(error.to_string()))?;
+            let Plan::Write { patch, expected } = decision.plan else { return Ok(()) };
             let version = &found.metadata.resource_version;
             let patch = Patch::Merge(
                 json!({"metadata": {"resourceVersion": version, "uid": object.uid}, "status": patch}),

@@ -10,8 +10,8 @@ use joch_core::grant::{KubeCall, Verb};
 use joch_core::job::{self, Refusal};
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{
-    self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Operation, Query,
-    SecretRef, SecretUse, StartError, Started, Verdict,
+    self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Operation, Query, Reach,
+    SecretRef, SecretUse, SecretValue, StartError, Started, Verdict,
 };
 use joch_core::status::{self, Circumstances, Plan};
 use joch_core::time::rfc3339;
@@ -131,16 +131,17 @@ impl port::Session for Shadowed {
         let invalid = |error: String| KubeError::Invalid(error);
         let object: Value = serde_json::from_str(&session.primary.json)
             .map_err(|error| invalid(error.to_string()))?;
-        let dropped = lock(&session.around.dropped).clone();
+        let kinds = lock(&session.around.dropped).clone();
+        let dropped = kinds.get(&session.key.kind).cloned().unwrap_or_default();
         let circumstances = Circumstances {
             fields: &session.fields,
             generation: session.primary.generation,
             now: &rfc3339(unix_ms()),
             dropped: &dropped,
         };
-        match status::plan(&object, &report, generation, circumstances)
-            .map_err(|error| invalid(error.to_string()))?
-        {
+        let decision = status::decide(&object, &report, generation, circumstances)
+            .map_err(|error| invalid(error.to_string()))?;
+        match decision.plan {
             Plan::Unchanged => Ok(Verdict::Unchanged),
             Plan::Superseded => Ok(Verdict::Superseded(session.primary.json.clone())),
             Plan::Write { .. } => {
@@ -154,8 +155,9 @@ impl port::Session for Shadowed {
         let session = &self.session;
         let document = parse_object(&text).map_err(StartError::Refused)?;
         let key = session.job_key(&document).map_err(StartError::Refused)?;
-        let denied =
-            |missing: String| StartError::Refused(session.denied(Verb::Create, &key, missing));
+        let denied = |missing: String| {
+            StartError::Refused(session.denied(Verb::Create.as_str(), &key, missing))
+        };
         let authority = session.version.authority.jobs.as_ref();
         let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
         job::check(&document, authority).map_err(|refusal| match refusal {
@@ -176,11 +178,15 @@ impl port::Session for Shadowed {
         Ok(())
     }
 
-    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError> {
+    async fn secret(
+        &self,
+        secret: &SecretRef,
+        wanted: SecretUse,
+    ) -> Result<SecretValue, KubeError> {
         port::Session::secret(&super::Handle(self.session.clone()), secret, wanted).await
     }
 
-    async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError> {
+    async fn authorize(&self, call: &HttpCall) -> Result<Reach, KubeError> {
         let HttpCall { method, origin } = call;
         if ["GET", "HEAD", "OPTIONS"].contains(&method.as_str()) {
             return port::Session::authorize(&super::Handle(self.session.clone()), call).await;

@@ -112,7 +112,7 @@ impl Session {
         );
         tracing::warn!(kind = %self.key.kind, "{message}");
         let note = Note { warning: true, reason: "StatusOverruled".to_owned(), message };
-        self.publish(note).unwrap_or_else(|error| tracing::debug!(%error, "no event"));
+        self.tell(note).unwrap_or_else(|error| tracing::debug!(%error, "no event"));
     }
 
     /// Remembers fields that the CRD does not declare, and says so once.
