@@ -17,6 +17,7 @@ mod error;
 mod failure;
 mod imports;
 mod limiter;
+mod panic;
 mod placeholders;
 mod plugin;
 mod stderr;
