@@ -5,6 +5,8 @@ use joch_core::outcome::Failure;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::panic;
+
 /// A bound that a guest ran into; travels through wasmtime as the error that ends the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
@@ -53,6 +55,12 @@ pub(crate) fn blame(
 }
 
 fn describe(error: &wasmtime::Error, stderr: &str) -> String {
+    // A panic ends in `unreachable`, in a function of the standard library: neither tells anything.
+    if error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached)
+        && let Some(panic) = panic::told(stderr)
+    {
+        return panic;
+    }
     let reason = if let Some(trap) = error.downcast_ref::<Trap>() {
         let text = trap.to_string();
         text.strip_prefix("wasm trap: ").map(str::to_owned).unwrap_or(text)
@@ -108,8 +116,13 @@ mod tests {
             other => panic!("a trap was expected: {other:?}"),
         };
         assert_eq!(
-            told(Trap::UnreachableCodeReached.into(), "panicked"),
-            "wasm `unreachable` instruction executed; it said: panicked"
+            told(Trap::UnreachableCodeReached.into(), "so long"),
+            "wasm `unreachable` instruction executed; it said: so long"
+        );
+        let panic = "thread 'main' (1) panicked at a/src/lib.rs:1:2:\nno way\nnote: run with it";
+        assert_eq!(
+            told(Trap::UnreachableCodeReached.into(), panic),
+            "panicked: no way (a/src/lib.rs:1:2)"
         );
         assert_eq!(told(I32Exit(3).into(), ""), "the guest ended itself with exit code 3");
     }

@@ -18,6 +18,7 @@ mod failure;
 mod imports;
 mod limiter;
 mod outgoing;
+mod panic;
 mod placeholders;
 mod plugin;
 mod stderr;

@@ -107,6 +107,21 @@ async fn what_a_panic_wrote_is_part_of_the_report_and_bounded() {
     assert!(text.len() < 5 << 10, "{} bytes", text.len());
 }
 
+/// What a guest in Rust does when it panics: the standard library writes this, then aborts.
+const RUST_PANIC: Guest = Guest {
+    items: r#"(data (i32.const 64) "\0athread 'main' (1) panicked at plugins/greeter/src/lib.rs:32:36:\0aindex out of bounds: the len is 0 but the index is 3\0anote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\0a")"#,
+    body: "(call $write (call $stderr) (i32.const 64) (i32.const 196) (i32.const 512))
+      unreachable",
+    ..PANIC
+};
+
+#[tokio::test]
+async fn a_panic_in_rust_is_told_by_message_and_place_alone() {
+    let expected =
+        "panicked: index out of bounds: the len is 0 but the index is 3 (greeter/src/lib.rs:32:36)";
+    assert_eq!(trap(RUST_PANIC).await, expected);
+}
+
 #[tokio::test]
 async fn endless_recursion_is_a_trap_that_names_the_stack() {
     let text = trap(RECURSE).await;
