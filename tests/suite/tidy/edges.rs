@@ -40,7 +40,7 @@ const RULES: &[Rule] = &[
     rule("joch-core", &[], PAPER),
     rule("joch-crds", &[], PAPER),
     rule("joch-plugin", &[], PAPER),
-    rule("joch-tests", &["joch-artifact", "joch-core"], WASM),
+    rule("joch-tests", &["joch-artifact", "joch-controller", "joch-core"], WASM),
 ];
 
 /// What one crate depends on.
