@@ -1,6 +1,7 @@
 //! Tests against a real control plane and the real host. They run when `JOCH_SUITE=1` says so.
 
 mod admin;
+mod authority;
 mod bad_plugins;
 mod bounds;
 mod capabilities;

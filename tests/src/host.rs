@@ -226,13 +226,21 @@ impl Drop for Host {
     }
 }
 
-fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
-    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, plugin_objects, flags } =
-        options;
+/// The host's program.
+///
+/// # Errors
+/// If it is not built.
+pub fn program() -> Result<PathBuf> {
     let name = "joch-controller-manager";
     let built = format!("target/release/{name}");
     let hint = format!("run `cargo build --release -p {name}`");
-    let program = paths::find(&[name, &format!("bin/{name}")], &built, &hint)?;
+    paths::find(&[name, &format!("bin/{name}")], &built, &hint)
+}
+
+fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
+    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, plugin_objects, flags } =
+        options;
+    let program = program()?;
     let grants_file = folder.join("grants.toml");
     std::fs::File::create(&grants_file)?.write_all(grants.as_bytes())?;
     let output = std::fs::File::create(log)?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use joch_core::authority::Authority;
 use joch_core::manifest::Manifest;
-use joch_core::needs::{self, Need, Where};
+use joch_core::needs::{self, Need, Needs, Where};
 use joch_core::object::Gvk;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -70,10 +70,20 @@ impl Accesses {
 
     /// Asks whether the host may do what it would do for this plugin with this authority.
     pub async fn check(&self, manifest: &Manifest, authority: &Authority) -> Access {
+        self.ask(|namespaced| needs::of_plugin(manifest, authority, namespaced)).await
+    }
+
+    /// Asks whether the host may do what it does whatever the plugins.
+    pub async fn check_host(&self) -> Access {
+        self.ask(|_| needs::of_host()).await
+    }
+
+    async fn ask(&self, needs: impl Fn(&dyn Fn(&Gvk) -> Option<bool>) -> Needs) -> Access {
         let mut access = Access::default();
-        let served = self.served(manifest, authority, &mut access.unknown).await;
-        let scope = |kind: &Gvk| served.get(kind).map(|served| served.namespaced);
-        let needs = needs::of_plugin(manifest, authority, scope);
+        // Which kinds are concerned does not depend on where their objects are.
+        let kinds = needs(&|_| None).into_keys().map(|need| need.kind).collect();
+        let served = self.served(kinds, &mut access.unknown).await;
+        let needs = needs(&|kind| served.get(kind).map(|served| served.namespaced));
         let mut questions: Vec<Question> = Vec::new();
         for need in needs.into_keys() {
             let Some(served) = served.get(&need.kind) else { continue };
@@ -99,21 +109,22 @@ impl Accesses {
         access
     }
 
-    /// The resources of the kinds concerned, as far as they are served.
+    /// The resources of these kinds, as far as they are served.
     async fn served(
         &self,
-        manifest: &Manifest,
-        authority: &Authority,
+        kinds: BTreeSet<Gvk>,
         unknown: &mut Vec<String>,
     ) -> BTreeMap<Gvk, Served> {
-        let kinds: BTreeSet<Gvk> =
-            needs::of_plugin(manifest, authority, |_| None).into_keys().map(|n| n.kind).collect();
         let mut served = BTreeMap::new();
         for kind in kinds {
-            match self.kinds.find(&kind).await {
-                Ok(Some(found)) => drop(served.insert(kind, found)),
-                Ok(None) => {}
-                Err(error) => unknown.push(format!("{kind}: {error}")),
+            match tokio::time::timeout(PATIENCE, self.kinds.find(&kind)).await {
+                Ok(Ok(Some(found))) => drop(served.insert(kind, found)),
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => unknown.push(format!("{kind}: {error}")),
+                Err(_) => {
+                    unknown.push(format!("{kind}: the API server does not answer"));
+                    return served;
+                }
             }
         }
         served

@@ -1,5 +1,6 @@
 //! The host's flags. Each can be given as an environment variable; a flag beats the variable.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,11 +22,19 @@ pub(crate) enum Invocation {
 impl Invocation {
     /// Reads the process's flags and environment; ends the process with a usage message if they are wrong.
     pub(crate) fn parse() -> Self {
-        Self::of(&Self::command().get_matches()).unwrap_or_else(|error| error.exit())
+        Self::read(std::env::args_os().collect()).unwrap_or_else(|error| error.exit())
     }
 
-    /// The flags of the host, with its subcommands. The flags cannot be mixed with a subcommand, and what
-    /// the environment sets for them does not concern one.
+    fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        // What the environment says to the host is nothing to a subcommand.
+        if words.get(1).is_some_and(|word| word == "rbac") {
+            command = command.mut_args(|arg| arg.env(None::<&'static str>));
+        }
+        command.try_get_matches_from(words).and_then(|matches| Self::of(&matches))
+    }
+
+    /// The flags of the host, with its subcommands, which cannot be mixed with them.
     fn command() -> Command {
         Args::command()
             .subcommand(RbacArgs::command())
@@ -113,6 +122,10 @@ pub(crate) struct RbacArgs {
     #[arg(long, value_name = "NS/NAME", default_value = "joch-system/joch-controller-manager")]
     pub(crate) service_account: String,
 
+    /// Name of the roles and their bindings
+    #[arg(long, value_name = "NAME", default_value = "joch-controller-manager")]
+    pub(crate) name: String,
+
     /// Kubeconfig of a cluster to ask for the names of resources; by default they are guessed from the kinds
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -182,9 +195,8 @@ mod tests {
     }
 
     fn invoked(words: &[&str]) -> Result<Invocation, clap::Error> {
-        Invocation::command()
-            .try_get_matches_from([&["joch-controller-manager"], words].concat())
-            .and_then(|matches| Invocation::of(&matches))
+        let words = [&["joch-controller-manager"], words].concat();
+        Invocation::read(words.into_iter().map(OsString::from).collect())
     }
 
     #[test]

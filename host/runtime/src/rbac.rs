@@ -52,7 +52,8 @@ pub(crate) async fn print(args: &RbacArgs) -> Result<()> {
     let namespaced = |kind: &Gvk| resources.get(kind).and_then(|resource| resource.namespaced);
     let wanted = wanted(&plugins, namespaced);
     let roles = Roles::of(&wanted, &resources, &args.namespaces);
-    let document = Document { plugins: &plugins, account: &account, resources: &resources };
+    let document =
+        Document { name: &args.name, plugins: &plugins, account: &account, resources: &resources };
     std::io::stdout().write_all(document.render(&roles).as_bytes()).context("stdout")
 }
 

@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     rule("joch-plugin", &["joch-fake"], PAPER),
     rule("joch-fake", &[], PAPER),
     rule("joch-cli", &["joch-artifact", "joch-engine", "joch-core", "joch-fake"], KUBE),
-    rule("joch-tests", &["joch-artifact", "joch-core"], WASM),
+    rule("joch-tests", &["joch-artifact", "joch-controller", "joch-core"], WASM),
 ];
 
 /// What one crate depends on.

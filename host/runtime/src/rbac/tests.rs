@@ -26,7 +26,8 @@ async fn printed(plugins: &[Granted], namespaces: &[&str]) -> String {
     let namespaces: Vec<String> = namespaces.iter().map(|&name| name.to_owned()).collect();
     let roles = Roles::of(&wanted(plugins, namespaced), &resources, &namespaces);
     let account = ServiceAccount::parse("joch-system/joch-controller-manager").unwrap();
-    Document { plugins, account: &account, resources: &resources }.render(&roles)
+    let name = "joch-controller-manager";
+    Document { name, plugins, account: &account, resources: &resources }.render(&roles)
 }
 
 #[tokio::test]

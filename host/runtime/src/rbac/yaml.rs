@@ -10,11 +10,10 @@ use joch_core::object::Gvk;
 use super::roles::{Roles, Rule};
 use super::{Granted, ServiceAccount};
 
-/// The name of every object that is printed.
-const NAME: &str = "joch-controller-manager";
-
 /// What the comments and bindings speak of.
 pub(super) struct Document<'a> {
+    /// The name of every object that is printed.
+    pub(super) name: &'a str,
     pub(super) plugins: &'a [Granted],
     pub(super) account: &'a ServiceAccount,
     pub(super) resources: &'a BTreeMap<Gvk, Resource>,
@@ -24,11 +23,11 @@ impl Document<'_> {
     pub(super) fn render(&self, roles: &Roles) -> String {
         let mut objects = Vec::new();
         if !roles.cluster.is_empty() {
-            objects.push(role("ClusterRole", None, &roles.cluster));
+            objects.push(self.role("ClusterRole", None, &roles.cluster));
             objects.push(self.binding("ClusterRole", None));
         }
         for (namespace, rules) in &roles.local {
-            objects.push(role("Role", Some(namespace), rules));
+            objects.push(self.role("Role", Some(namespace), rules));
             objects.push(self.binding("Role", Some(namespace)));
         }
         self.head() + &objects.join("---\n")
@@ -60,13 +59,47 @@ impl Document<'_> {
 
     fn binding(&self, kind: &str, namespace: Option<&str>) -> String {
         let ServiceAccount { namespace: of, name } = self.account;
-        let mut text = object(&format!("{kind}Binding"), namespace);
+        let mut text = self.object(&format!("{kind}Binding"), namespace);
         write!(
             text,
-            "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {NAME}\n\
-             subjects:\n  - kind: ServiceAccount\n    namespace: {of:?}\n    name: {name:?}\n"
+            "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {:?}\n\
+             subjects:\n  - kind: ServiceAccount\n    namespace: {of:?}\n    name: {name:?}\n",
+            self.name
         )
         .ok();
+        text
+    }
+
+    fn object(&self, kind: &str, namespace: Option<&str>) -> String {
+        let mut text = format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {:?}\n",
+            self.name
+        );
+        if let Some(namespace) = namespace {
+            writeln!(text, "  namespace: {namespace:?}").ok();
+        }
+        text
+    }
+
+    fn role(&self, kind: &str, namespace: Option<&str>, rules: &[Rule]) -> String {
+        let mut text = self.object(kind, namespace) + "rules:\n";
+        for Rule { group, resources, names, verbs, reasons } in rules {
+            let reasons: Vec<String> = reasons
+                .iter()
+                .map(|(who, why)| {
+                    format!("{who} ({})", why.iter().copied().collect::<Vec<_>>().join(", "))
+                })
+                .collect();
+            writeln!(text, "  # {}", reasons.join("; ")).ok();
+            writeln!(text, "  - apiGroups: [{group:?}]").ok();
+            writeln!(text, "    resources: [{}]", list(resources.iter().map(String::as_str))).ok();
+            if !names.is_empty() {
+                writeln!(text, "    resourceNames: [{}]", list(names.iter().map(String::as_str)))
+                    .ok();
+            }
+            writeln!(text, "    verbs: [{}]", list(verbs.iter().map(|verb| Verb::as_str(*verb))))
+                .ok();
+        }
         text
     }
 }
@@ -74,36 +107,6 @@ impl Document<'_> {
 /// Whether every cluster serves the kind; its name is known then.
 fn is_built_in(kind: &Gvk) -> bool {
     !kind.group.contains('.') || kind.group.ends_with(".k8s.io") || kind.group == "joch.dev"
-}
-
-fn object(kind: &str, namespace: Option<&str>) -> String {
-    let mut text = format!(
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {NAME}\n"
-    );
-    if let Some(namespace) = namespace {
-        writeln!(text, "  namespace: {namespace:?}").ok();
-    }
-    text
-}
-
-fn role(kind: &str, namespace: Option<&str>, rules: &[Rule]) -> String {
-    let mut text = object(kind, namespace) + "rules:\n";
-    for Rule { group, resources, names, verbs, reasons } in rules {
-        let reasons: Vec<String> = reasons
-            .iter()
-            .map(|(who, why)| {
-                format!("{who} ({})", why.iter().copied().collect::<Vec<_>>().join(", "))
-            })
-            .collect();
-        writeln!(text, "  # {}", reasons.join("; ")).ok();
-        writeln!(text, "  - apiGroups: [{group:?}]").ok();
-        writeln!(text, "    resources: [{}]", list(resources.iter().map(String::as_str))).ok();
-        if !names.is_empty() {
-            writeln!(text, "    resourceNames: [{}]", list(names.iter().map(String::as_str))).ok();
-        }
-        writeln!(text, "    verbs: [{}]", list(verbs.iter().map(|verb| Verb::as_str(*verb)))).ok();
-    }
-    text
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
