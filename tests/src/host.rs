@@ -29,6 +29,8 @@ pub struct HostOptions {
     pub namespaces: Vec<String>,
     /// Where its logs and its grants file go.
     pub folder: PathBuf,
+    /// What it logs.
+    pub log_level: String,
     /// Further flags.
     pub flags: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl HostOptions {
             grants: "grants = 1\n[plugins.\"*\"]\nallow = \"requested\"\n".to_owned(),
             namespaces: vec![namespace.to_owned()],
             folder: folder.to_owned(),
+            log_level: "debug".to_owned(),
             flags: Vec::new(),
         }
     }
@@ -223,7 +226,7 @@ impl Drop for Host {
 }
 
 fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
-    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, flags } = options;
+    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, log_level, flags } = options;
     let name = "joch-controller-manager";
     let built = format!("target/release/{name}");
     let hint = format!("run `cargo build --release -p {name}`");
@@ -241,7 +244,7 @@ fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
         .arg(&grants_file)
         .arg("--cache-dir")
         .arg(folder.join("cache"))
-        .args(["--admin", admin, "--log-format", "json", "--log-level", "debug"])
+        .args(["--admin", admin, "--log-format", "json", "--log-level", log_level])
         .args(namespaces.iter().flat_map(|namespace| ["--namespace", namespace]))
         .args(flags)
         .stdin(Stdio::null())
