@@ -32,6 +32,8 @@ pub struct HostOptions {
     /// Whether it looks at Plugin objects. They belong to the whole cluster, so that only a test with a
     /// control plane of its own may say yes.
     pub plugin_objects: bool,
+    /// What it logs.
+    pub log_level: String,
     /// Further flags.
     pub flags: Vec<String>,
 }
@@ -47,6 +49,7 @@ impl HostOptions {
             namespaces: vec![namespace.to_owned()],
             folder: folder.to_owned(),
             plugin_objects: false,
+            log_level: "debug".to_owned(),
             flags: Vec::new(),
         }
     }
@@ -238,8 +241,9 @@ pub fn program() -> Result<PathBuf> {
 }
 
 fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
-    let HostOptions { plugins, kubeconfig, grants, namespaces, folder, plugin_objects, flags } =
-        options;
+    let HostOptions {
+        plugins, kubeconfig, grants, namespaces, folder, plugin_objects, log_level, flags
+    } = options;
     let program = program()?;
     let grants_file = folder.join("grants.toml");
     std::fs::File::create(&grants_file)?.write_all(grants.as_bytes())?;
@@ -254,7 +258,7 @@ fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
         .arg(&grants_file)
         .arg("--cache-dir")
         .arg(folder.join("cache"))
-        .args(["--admin", admin, "--log-format", "json", "--log-level", "debug"])
+        .args(["--admin", admin, "--log-format", "json", "--log-level", log_level])
         .args(["--plugin-objects", &plugin_objects.to_string()])
         .args(namespaces.iter().flat_map(|namespace| ["--namespace", namespace]))
         .args(flags)

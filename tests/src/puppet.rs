@@ -131,9 +131,10 @@ impl Run {
 pub fn runs(log: &Log, name: &str) -> Vec<Run> {
     let mut runs = Vec::new();
     for start in &log.0 {
-        let mut open: Vec<(String, Run)> = Vec::new();
+        let mut open: Vec<([Option<String>; 3], Run)> = Vec::new();
         for line in start {
-            let id = line.text("reconcile_id").unwrap_or_default();
+            // Each controller counts its own reconciles.
+            let id = ["plugin", "controller", "reconcile_id"].map(|name| line.text(name));
             let told: Value = serde_json::from_str(&line.message()).unwrap_or_default();
             if let Some(controller) = told.get("begin").and_then(Value::as_str) {
                 if told.get("puppet").and_then(Value::as_str) == Some(name) {

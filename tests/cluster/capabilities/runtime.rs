@@ -98,7 +98,7 @@ fn log_lines_are_written_filtered_cut_and_bounded() -> Result<()> {
     on_cluster("capabilities::log", async |cluster| {
         let bound = ("log-lines = 1000", "log-lines = 6");
         let mut stage = puppet::stage(cluster, "capabilities::log", &[bound]).await?;
-        stage.options.flags = vec!["--log-level".into(), "debug,guest=info".into()];
+        "debug,guest=info".clone_into(&mut stage.options.log_level);
         let host = Host::start(stage.options.clone()).await?;
         let puppet = Puppet::new(&stage, "p").await?;
         let fields: serde_json::Map<_, _> =

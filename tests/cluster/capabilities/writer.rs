@@ -104,7 +104,7 @@ fn a_write_that_names_a_version_or_a_uid_is_refused_when_the_object_is_another_b
                 json!([
                     {"merge": map("m", json!({"ifVersion": stale, "body": change(2)}))},
                     {"jsonPatch": map("m", json!({"ifVersion": stale, "body": patch}))},
-                    {"apply": map("m", json!({"ifVersion": stale, "body": change(2)}))},
+                    {"apply": map("m", json!({"ifVersion": stale, "body": change(2), "force": true}))},
                     {"delete": map("m", json!({"ifVersion": stale}))},
                     {"merge": map("m", json!({"uid": other, "body": change(2)}))},
                     {"jsonPatch": map("m", json!({"uid": other, "body": patch}))},

@@ -7,6 +7,7 @@
 )]
 
 mod figures;
+mod finalizer;
 mod guest;
 mod hostile;
 mod load;

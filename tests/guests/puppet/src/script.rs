@@ -191,6 +191,7 @@ pub(crate) struct Write {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
+    #[serde(default)]
     pub(crate) status: Value,
     pub(crate) observed_generation: Option<i64>,
 }
