@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_plugins;
+mod cli;
 mod crd;
 mod hello;
 mod proxy;
