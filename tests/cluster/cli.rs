@@ -1,7 +1,7 @@
-//! `joch plugin new` and `build`: what the template makes runs on a real control plane, and a change of its
-//! code is swapped in.
+//! `joch plugin new` and `build`: what the template makes passes its own tests and runs on a real control
+//! plane, and a change of its code is swapped in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,20 +14,25 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 
-/// Runs `joch` in a folder; where the guests of the repository were compiled, so are the template's.
-fn joch(folder: &Path, args: &[&str]) -> Result<String> {
-    let hint = "run `cargo build --release -p joch-cli`";
-    let program = paths::find(&["joch"], "target/release/joch", hint)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(std::path::PathBuf::from);
-    let output = Command::new(program.canonicalize()?)
+/// Runs a program in a folder. What it compiles goes where the repository's own code is compiled, and
+/// dependencies that are there are not compiled again.
+fn run(program: &Path, folder: &Path, args: &[&str]) -> Result<()> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let output = Command::new(program)
         .args(args)
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target.unwrap_or_else(|| paths::root().join("target")))
         .env("CARGO_NET_OFFLINE", "true")
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "joch {args:?} failed: {said}");
-    Ok(String::from_utf8(output.stdout)?)
+    ensure!(output.status.success(), "{program:?} {args:?} failed: {said}");
+    Ok(())
+}
+
+fn joch(folder: &Path, args: &[&str]) -> Result<()> {
+    let hint = "run `cargo build --release -p joch-cli`";
+    let program = paths::find(&["joch"], "target/release/joch", hint)?;
+    run(&program.canonicalize()?, folder, args)
 }
 
 async fn until_message(maps: &Api<ConfigMap>, wanted: &str) -> Result<()> {
@@ -45,6 +50,7 @@ fn the_template_s_example_is_reconciled_and_a_changed_controller_is_swapped_in()
         let stage = Stage::new(cluster, "cli::template", &[]).await?;
         joch(&stage.folder, &["plugin", "new", "notice", "--kind", "cli.joch.dev/v1/Notice"])?;
         let project = stage.folder.join("notice");
+        run(Path::new("cargo"), &project, &["test"])?;
         joch(&project, &["plugin", "build"])?;
         let component = project.join("dist/notice.wasm");
         let grants = std::fs::read_to_string(project.join("grants.toml"))?;
