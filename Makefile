@@ -14,20 +14,26 @@ EXAMPLES := hello-controller
 # Guests of the test suites.
 FIXTURES := caller puppet
 
-.PHONY: build host plugins crds devcluster node demo test clean help
+.PHONY: build host cli plugins crds devcluster node demo test clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-build: host plugins crds devcluster ## dist/: the host, the plugins, the CRDs, devcluster
+build: host cli plugins crds devcluster ## dist/: the host, joch, the plugins, the CRDs, devcluster
 
 # The test run builds everything with one set of features, so that nothing heavy is compiled twice.
-CARGO_SCOPE := -p joch-controller-manager
+CARGO_SCOPE := -p joch-controller-manager -p joch-cli
 
 host: toolchain
 	cargo build --release $(CARGO_SCOPE)
 	@mkdir -p $(DIST)
 	install -C -m 755 $(TARGET)/release/joch-controller-manager $(DIST)/
+
+cli: toolchain ## dist/joch, and dist/kubectl-joch: the same for `kubectl joch`
+	cargo build --release $(CARGO_SCOPE)
+	@mkdir -p $(DIST)
+	install -C -m 755 $(TARGET)/release/joch $(DIST)/
+	@ln -f $(DIST)/joch $(DIST)/kubectl-joch
 
 plugins: toolchain ## dist/plugins/*.wasm; a host that watches the folder swaps them in
 	cargo build --profile guest --target wasm32-wasip2 $(PLUGINS:%=-p %) $(EXAMPLES:%=-p %) $(FIXTURES:%=-p %)

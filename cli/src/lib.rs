@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Nobody is left to tell if the terminal is gone.
-            let _ = error.print();
+            error.print().ok();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -57,8 +57,8 @@ pub fn main() -> ExitCode {
         Ok(Verdict::Bad) => ExitCode::FAILURE,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ =
-                writeln!(anstream::stderr(), "{}error:{} {error:#}", console::BAD, console::END);
+            let (style, end) = (console::BAD, console::END);
+            writeln!(anstream::stderr(), "{style}error:{end} {error:#}").ok();
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@ mod authority;
 mod bad_plugins;
 mod bounds;
 mod capabilities;
+mod cli;
 mod controllers;
 mod crd;
 mod finalizer;

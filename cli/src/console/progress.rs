@@ -25,11 +25,11 @@ impl Progress {
             let mut shown = false;
             while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 // A terminal that is gone needs no line.
-                let _ = write!(io::stderr(), "\r{what} ({} s)", began.elapsed().as_secs());
+                write!(io::stderr(), "\r{what} ({} s)", began.elapsed().as_secs()).ok();
                 (wait, shown) = (TICK, true);
             }
             if shown {
-                let _ = write!(io::stderr(), "\r\x1b[K");
+                write!(io::stderr(), "\r\x1b[K").ok();
             }
         });
         Self(Some((stop, thread)))
@@ -41,7 +41,7 @@ impl Drop for Progress {
         if let Some((stop, thread)) = self.0.take() {
             drop(stop);
             // It only writes a line: there is nothing to learn from how it ended.
-            let _ = thread.join();
+            thread.join().ok();
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run(build: &Build, out: &mut dyn Write) -> anyhow::Result<Verdict>
     } else {
         make(project)?
     };
-    announce(&target, &package(&target)?, out)?;
+    announce(target.strip_prefix(".").unwrap_or(&target), &package(&target)?, out)?;
     Ok(Verdict::Good)
 }
 

@@ -11,7 +11,7 @@ fn every_shell_gets_a_script_that_knows_the_verbs() {
         assert!(script.contains("inspect") && script.contains("joch"), "{shell}: {script}");
     }
     let script = Place::as_program("kubectl-joch").joch(&["completion", "bash"]).good();
-    assert!(script.contains("-F _kubectl-joch"), "{script}");
+    assert!(script.contains("-o default kubectl-joch\n"), "{script}");
 }
 
 #[test]

@@ -9,14 +9,15 @@ fn inspect(form: &str) -> String {
     place.joch(&["plugin", "inspect", path.to_str().unwrap(), "-o", form]).good()
 }
 
-/// Without what differs from build to build.
+/// Without what differs from build to build, or from compiler to compiler.
 fn stable(text: &str) -> String {
     let line = |line: &str| match line.split_once("sha256:") {
         Some((before, _)) => format!("{before}sha256:..."),
         None if line.starts_with("Size") => "Size      ...".to_owned(),
         None => line.to_owned(),
     };
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    let own = |line: &&str| !line.starts_with("wasi:");
+    text.lines().filter(own).map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -29,7 +30,8 @@ fn a_plugin_is_described_for_programs() {
     let json: serde_json::Value = serde_json::from_str(&inspect("json")).unwrap();
     assert_eq!(json["controllers"][0]["reconciles"][0], "example.com/v1alpha1/Banner");
     assert_eq!(json["requests"][0]["where"], "same namespace");
-    assert_eq!(json["exports"][0], "joch:controller/reconciler@0.1.0");
+    let exports = json["exports"].as_array().unwrap();
+    assert!(exports.contains(&"joch:controller/reconciler@0.1.0".into()), "{exports:?}");
     assert_eq!(json["limits"]["memory"], "64Mi");
     let yaml: serde_json::Value = serde_norway::from_str(&inspect("yaml")).unwrap();
     assert_eq!(yaml, json);
@@ -47,9 +49,10 @@ fn what_has_little_is_described_as_well_and_dangerous_requests_are_named() {
     place.write("c.wasm", wat::parse_str("(component)").unwrap());
     place.joch(&["plugin", "pack", "c.wasm", "plugin.toml", "-o", "p.wasm"]).good();
     let said = place.joch(&["plugin", "inspect", "p.wasm"]).good();
-    for part in ["DANGEROUS\n create on v1/Pod", "runs", "end: good, bad", "Kind      adapter"] {
-        let squeezed = said.replace("\n  ", "\n ");
-        assert!(squeezed.contains(part.trim_start()), "{part}: {said}");
+    for part in
+        ["DANGEROUS\ncreate on v1/Pod in all namespaces", "end: good, bad", "Kind      adapter"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
     }
 }
 

@@ -65,7 +65,10 @@ fn metadata(project: &Path) -> anyhow::Result<Metadata> {
     command.exec().map_err(|error| match error {
         cargo_metadata::Error::Io(error) => cannot_run(error),
         cargo_metadata::Error::CargoMetadata { stderr } => {
-            let reason = stderr.trim().trim_start_matches("error: ").to_owned();
+            let lines = stderr.lines().map(str::trim);
+            let said = lines.filter(|line| !line.is_empty() && *line != "Caused by:");
+            let reason = said.collect::<Vec<_>>().join(": ");
+            let reason = reason.trim_start_matches("error: ");
             anyhow!("cargo cannot read {}: {reason}", project.join("Cargo.toml").display())
         }
         other => anyhow!("cargo cannot read {}: {other}", project.join("Cargo.toml").display()),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::case::Expect;
-use super::observed::Observed;
+use super::observed::{Observed, bare};
 
 /// One difference; both sides as YAML.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +73,7 @@ fn objects(name: &str, expected: &[Value], observed: &[Value], found: &mut Vec<D
         }
     }
     for object in observed.iter().filter(|object| !expected.iter().any(|other| is(object, other))) {
-        found.push(difference(&place(object), NOTHING, &text(object)));
+        found.push(difference(&place(object), NOTHING, &text(&bare(object))));
     }
 }
 

@@ -84,14 +84,7 @@ impl Observed {
             conditions.into_iter().flatten().for_each(|condition| strip(condition, &HOSTS));
             expect.insert("status".to_owned(), status);
         }
-        let without = |objects: &[Value]| {
-            let bare = objects.iter().cloned().map(|mut object| {
-                let metadata = object.get_mut("metadata");
-                metadata.into_iter().for_each(|metadata| strip(metadata, &SERVERS));
-                object
-            });
-            bare.collect::<Vec<Value>>()
-        };
+        let without = |objects: &[Value]| objects.iter().map(bare).collect::<Vec<Value>>();
         expect.insert("objects".to_owned(), without(&self.objects).into());
         let denied = self.denied.iter().map(|text| Value::from(text.as_str())).collect();
         for (name, list) in [
@@ -148,6 +141,17 @@ fn same(a: &Target, b: &Target) -> bool {
 
 fn is_deleting(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
+}
+
+/// An object without what the API server adds, and without uids, which depend on all that is given.
+pub(super) fn bare(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata") {
+        strip(metadata, &SERVERS);
+        let owners = metadata.get_mut("ownerReferences").and_then(Value::as_array_mut);
+        owners.into_iter().flatten().for_each(|owner| strip(owner, &["uid"]));
+    }
+    object
 }
 
 fn strip(value: &mut Value, names: &[&str]) {

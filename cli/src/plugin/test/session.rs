@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use joch_core::grant::{KubeCall, Verb};
-use joch_core::manifest::WatchData;
+use joch_core::manifest::{MetricSpec, WatchData};
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{
     Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, SecretRef, SecretUse,
@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::world::{Setting, World, refusal, target};
 
 mod jobs;
+mod secrets;
 mod status;
 mod write;
 
@@ -67,7 +68,8 @@ impl Hands {
             kind: &query.kind,
             subresource: None,
             namespace,
-            all_namespaces: namespace.is_none(),
+            // Of a kind that has no namespaces, a query means the cluster scope.
+            all_namespaces: namespace.is_none() && !world.is_cluster_scoped(&query.kind),
         };
         let all = ObjectKey {
             kind: query.kind.clone(),
@@ -128,17 +130,26 @@ impl Session for Hands {
         self.world().publish(&self.setting, note)
     }
 
-    async fn secret(&self, secret: &SecretRef, _: SecretUse) -> Result<Vec<u8>, KubeError> {
-        let text = format!("cases have no Secrets yet, so not {} either", secret.name);
-        Err(KubeError::Other(text))
+    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError> {
+        secrets::read(&self.setting, &mut self.world(), secret, &wanted)
     }
 
     async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError> {
-        Err(KubeError::Other(format!("cases have no network, so not {} either", call.origin)))
+        secrets::authorize(&self.setting, &mut self.world(), call)
     }
 
-    async fn measure(&self, _: Measurement) -> Result<(), KubeError> {
-        Ok(())
+    async fn measure(&self, measurement: Measurement) -> Result<(), KubeError> {
+        let Measurement { metric, kind, labels, .. } = measurement;
+        let declared = |(name, value): &(String, String), spec: &MetricSpec| {
+            spec.labels.get(name).is_some_and(|values| values.contains(value))
+        };
+        let known = self.setting.manifest.metrics.iter().any(|spec| {
+            (spec.name.as_str(), spec.kind) == (metric.as_str(), kind)
+                && spec.labels.len() == labels.len()
+                && labels.iter().all(|label| declared(label, spec))
+        });
+        let text = || format!("the manifest declares no metric {metric:?} of that kind and labels");
+        if known { Ok(()) } else { Err(KubeError::Invalid(text())) }
     }
 }
 
@@ -152,3 +163,6 @@ fn parse(text: &str) -> Result<Value, KubeError> {
     let start: String = text.chars().take(40).collect();
     Err(KubeError::Invalid(format!("a JSON object is expected, not {start:?}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::manifest::{ControllerSpec, Manifest, WatchData};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{KubeError, Note, field_manager};
-use joch_fake::{Cluster, Error, Target};
+use joch_fake::{Cluster, Error, Filter, Target};
 use serde_json::{Value, json};
 
 /// What does not change during the call.
@@ -96,6 +96,14 @@ impl World {
         let namespace = setting.primary.namespace.as_deref();
         grant::decide(&authority.requested, &authority.granted, call, namespace)
             .map_err(|missing| self.denied(call.verb, target, missing))
+    }
+
+    /// Whether a kind has no namespaces, as far as its objects here tell.
+    pub(super) fn is_cluster_scoped(&self, kind: &Gvk) -> bool {
+        let filter = Filter::default();
+        let mut objects = self.cluster.list(&kind.group, &kind.kind, &filter).peekable();
+        let without = |object: &Value| object.pointer("/metadata/namespace").is_none();
+        objects.peek().is_some() && objects.all(without)
     }
 
     /// Notes a denial.
