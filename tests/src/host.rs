@@ -242,7 +242,14 @@ pub fn program() -> Result<PathBuf> {
 
 fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
     let HostOptions {
-        plugins, kubeconfig, grants, namespaces, folder, plugin_objects, log_level, flags
+        plugins,
+        kubeconfig,
+        grants,
+        namespaces,
+        folder,
+        plugin_objects,
+        log_level,
+        flags,
     } = options;
     let program = program()?;
     let grants_file = folder.join("grants.toml");

@@ -80,6 +80,7 @@ fn examine(bytes: Vec<u8>, grants: Option<&GrantsFile>, checks: &mut Checks) -> 
         digest,
         limits: manifest.limits.clone(),
         config: "{}".to_owned(),
+        http: !manifest.grant.http.is_empty(),
     };
     link_and_try(&engine, &component, spec, checks)
 }

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use joch_core::authority::Authority;
 use joch_core::manifest::Manifest;
 use joch_core::needs::{self, Need, Needs, Where};
@@ -95,10 +95,11 @@ impl Accesses {
             questions.truncate(QUESTIONS);
         }
         let down = AtomicBool::new(false);
-        let answers = futures::stream::iter(&questions)
-            .map(|question| self.answer(question, &down))
-            .buffered(UNDER_WAY);
-        let answers: Vec<_> = answers.collect().await;
+        // Made before they are polled: a closure in the stream would keep the whole from being sent
+        // between threads.
+        let asked: Vec<_> =
+            questions.iter().map(|question| self.answer(question, &down).boxed()).collect();
+        let answers: Vec<_> = futures::stream::iter(asked).buffered(UNDER_WAY).collect().await;
         for (question, answer) in questions.iter().zip(answers) {
             match answer {
                 Ok(true) => {}

@@ -55,6 +55,7 @@ pub(super) fn call(subject: &Subject, case: &Case) -> anyhow::Result<Observed> {
         digest: subject.package.digest,
         limits: manifest.limits.clone(),
         config: Value::Object(case.config.clone()).to_string(),
+        http: !manifest.grant.http.is_empty(),
     };
     let plugin = Plugin::new(&subject.engine, &subject.component, spec)?;
     let request = Call {

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use joch_core::grant::{KubeCall, Verb};
-use joch_core::manifest::{MetricSpec, WatchData};
+use joch_core::manifest::WatchData;
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{
-    Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, SecretRef, SecretUse,
-    Session, StartError, Started, Verdict,
+    Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
+    SecretUse, SecretValue, Session, StartError, Started, Verdict,
 };
 use joch_core::projection::project;
 use joch_fake::{Filter, Selector};
@@ -130,26 +130,21 @@ impl Session for Hands {
         self.world().publish(&self.setting, note)
     }
 
-    async fn secret(&self, secret: &SecretRef, wanted: SecretUse) -> Result<Vec<u8>, KubeError> {
+    async fn secret(
+        &self,
+        secret: &SecretRef,
+        wanted: SecretUse,
+    ) -> Result<SecretValue, KubeError> {
         secrets::read(&self.setting, &mut self.world(), secret, &wanted)
     }
 
-    async fn authorize(&self, call: &HttpCall) -> Result<(), KubeError> {
+    async fn authorize(&self, call: &HttpCall) -> Result<Reach, KubeError> {
         secrets::authorize(&self.setting, &mut self.world(), call)
     }
 
     async fn measure(&self, measurement: Measurement) -> Result<(), KubeError> {
-        let Measurement { metric, kind, labels, .. } = measurement;
-        let declared = |(name, value): &(String, String), spec: &MetricSpec| {
-            spec.labels.get(name).is_some_and(|values| values.contains(value))
-        };
-        let known = self.setting.manifest.metrics.iter().any(|spec| {
-            (spec.name.as_str(), spec.kind) == (metric.as_str(), kind)
-                && spec.labels.len() == labels.len()
-                && labels.iter().all(|label| declared(label, spec))
-        });
-        let text = || format!("the manifest declares no metric {metric:?} of that kind and labels");
-        if known { Ok(()) } else { Err(KubeError::Invalid(text())) }
+        let measured = self.setting.manifest.measured(&measurement);
+        measured.map(drop).map_err(KubeError::Invalid)
     }
 }
 

@@ -36,7 +36,10 @@ async fn release_kind(shared: &Shared, kind: &Gvk, finalizer: &str) -> Result<us
     let mut released = 0;
     loop {
         let page = everywhere.list(&params).await.map_err(failed)?;
-        for object in page.items.into_iter().filter(|object| has(object, finalizer)) {
+        for object in page.items {
+            if !has(&object, finalizer) {
+                continue;
+            }
             let namespace = object.metadata.namespace.as_deref();
             let own = api(&shared.client, &served.resource, namespace);
             take_off(&own, object, kind, finalizer).await?;

@@ -2,7 +2,7 @@
 
 use joch_core::grant::{Verb, decide_http, decide_secret};
 use joch_core::object::{Gvk, ObjectKey};
-use joch_core::port::{HttpCall, KubeError, SecretRef, SecretUse};
+use joch_core::port::{HttpCall, KubeError, Reach, SecretRef, SecretUse, SecretValue};
 use serde_json::Value;
 
 use super::super::world::{Setting, World, target};
@@ -13,7 +13,7 @@ pub(super) fn read(
     world: &mut World,
     secret: &SecretRef,
     wanted: &SecretUse,
-) -> Result<Vec<u8>, KubeError> {
+) -> Result<SecretValue, KubeError> {
     let rules = &setting.authority.secrets;
     let primary = setting.primary.namespace.as_deref();
     let namespace = secret.namespace.clone().or_else(|| primary.map(str::to_owned));
@@ -25,7 +25,7 @@ pub(super) fn read(
     let held = world.cluster.get(&target(&key, None)).map_err(|_| KubeError::NotFound)?;
     let value = held.get("stringData").and_then(|data| data.get(&secret.key));
     let value = value.and_then(Value::as_str).ok_or(KubeError::NotFound)?;
-    Ok(value.as_bytes().to_vec())
+    Ok(SecretValue::from(value.as_bytes().to_vec()))
 }
 
 /// Whether a request may leave. A case has no network: what may leave does not arrive.
@@ -33,7 +33,7 @@ pub(super) fn authorize(
     setting: &Setting,
     world: &mut World,
     call: &HttpCall,
-) -> Result<(), KubeError> {
+) -> Result<Reach, KubeError> {
     let rules = &setting.authority.http;
     decide_http(&rules.requested, &rules.granted, &call.method, &call.origin)
         .map_err(|missing| world.denied(Verb::Create, &setting.primary, missing))?;

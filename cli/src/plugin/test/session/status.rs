@@ -1,10 +1,8 @@
 //! The primary's status: planned by `joch-core`, written in memory.
 
-use std::collections::BTreeSet;
-
 use joch_core::grant::{KubeCall, Verb};
 use joch_core::port::{KubeError, Verdict};
-use joch_core::status::{self, Circumstances, Plan};
+use joch_core::status::{self, Circumstances, Dropped, Plan};
 use joch_core::time::rfc3339;
 use joch_fake::{Change, Operation};
 use serde_json::json;
@@ -32,11 +30,11 @@ pub(super) fn report(
         fields: &setting.controller.status,
         generation: setting.generation,
         now: &rfc3339(world.now_unix_ms),
-        dropped: &BTreeSet::new(),
+        dropped: &Dropped::default(),
     };
-    let plan = status::plan(&object, &report, generation, circumstances)
+    let decision = status::decide(&object, &report, generation, circumstances)
         .map_err(|error| KubeError::Invalid(error.to_string()))?;
-    let patch = match plan {
+    let patch = match decision.plan {
         Plan::Unchanged => return Ok(Verdict::Unchanged),
         Plan::Superseded => return Ok(Verdict::Superseded(object.to_string().into())),
         Plan::Write { patch, .. } => patch,
