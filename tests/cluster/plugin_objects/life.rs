@@ -1,11 +1,16 @@
-//! The definition of Plugin itself: a host works without it, and shows its plugins once it is there.
+//! Beginning and end: a host without the definition of Plugin, and what a plugin leaves behind.
 
 use anyhow::{Result, ensure};
+use joch_artifact::{manifest_text, with_manifest};
+use joch_tests::guests::component;
 use joch_tests::objects::{create, greetings};
 use joch_tests::paths;
-use joch_tests::plugin_objects::{plugins, until};
+use joch_tests::plugin_objects::{plugin, plugins, put_in_map, stage, until};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
+use joch_tests::wait::{LONG, eventually};
+use kube::api::DeleteParams;
+use serde_json::json;
 
 use crate::hello::{greeting, install_kind, until_text};
 
@@ -25,5 +30,59 @@ fn a_host_without_the_definition_serves_its_folder_and_shows_it_later() -> Resul
         cluster.apply(&paths::root().join("crds/joch.dev_plugins.yaml"), None).await?;
         let all = plugins(stage.client.clone());
         until(&all, "hello-controller", "Active", &["Ready=True/Running"]).await.map(drop)
+    })
+}
+
+#[test]
+fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<()> {
+    on_bare_cluster("plugin_objects::uninstall", async |cluster| {
+        let stage = stage(cluster, "plugin_objects::uninstall", &[]).await?;
+        let mut host = stage.host().await?;
+        let bytes = component("hello-controller")?;
+        let text = manifest_text(&bytes)?;
+        let finalizing = text.replace(
+            "status = { phase = \"phase\" }",
+            "status = { phase = \"phase\" }\nfinalizer = \"hello.joch.dev/cleanup\"",
+        );
+        ensure!(finalizing != text, "the manifest no longer has the line");
+        let bytes = with_manifest(&bytes, &finalizing)?;
+        put_in_map(&stage, "code", "hello.wasm", &bytes).await?;
+        let source = json!({"configMap":
+            {"namespace": stage.namespace, "name": "code", "key": "hello.wasm"}});
+        let all = plugins(stage.client.clone());
+        create(&all, &plugin("hello", &source)).await?;
+        let greetings = greetings(stage.client.clone(), &stage.namespace);
+        for name in ["ada", "grace"] {
+            create(&greetings, &greeting(name)).await?;
+            until_text(&stage, name, &format!("Hello, {name}!")).await?;
+        }
+        let held = async |name: &str| -> Result<bool> {
+            let finalizers = greetings.get(name).await?.metadata.finalizers.unwrap_or_default();
+            Ok(finalizers.iter().any(|name| name == "hello.joch.dev/cleanup"))
+        };
+        ensure!(held("ada").await? && held("grace").await?, "the finalizer is not set");
+
+        all.delete("hello", &DeleteParams::default()).await?;
+        host.shows("the plugin is out", |overview| overview.controllers.is_empty()).await?;
+        ensure!(held("ada").await? && held("grace").await?, "a plain removal released them");
+
+        let mut again = plugin("hello", &source);
+        again["spec"]["deletionPolicy"] = "releaseFinalizers".into();
+        create(&all, &again).await?;
+        until(&all, "hello", "Active", &["Ready=True/Running"]).await?;
+        greetings.delete("ada", &DeleteParams::default()).await?;
+        eventually("a deleted object is finalized", LONG, async || {
+            ensure!(greetings.get_opt("ada").await?.is_none(), "it is there");
+            Ok(())
+        })
+        .await?;
+        all.delete("hello", &DeleteParams::default()).await?;
+        eventually("the Plugin is gone", LONG, async || {
+            ensure!(all.get_opt("hello").await?.is_none(), "it is there");
+            Ok(())
+        })
+        .await?;
+        ensure!(!held("grace").await?, "the uninstall left the finalizer");
+        host.terminate().await
     })
 }
