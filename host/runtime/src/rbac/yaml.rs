@@ -50,8 +50,8 @@ impl Document<'_> {
             .map(|(kind, resource)| format!("{kind} = {}", resource.plural))
             .collect();
         if !guessed.is_empty() {
-            head += "# These names of resources are guessed; --kubeconfig FILE asks a cluster that \
-                     serves them:\n";
+            head += "# Guessed: the names of these resources, and whether they are in namespaces. \
+                     --kubeconfig FILE\n# asks a cluster that serves them.\n";
             head += &format!("#   {}\n", guessed.join(", "));
         }
         head
