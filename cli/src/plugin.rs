@@ -12,8 +12,8 @@ use joch_artifact::Package;
 use crate::Verdict;
 use crate::console;
 
-mod build;
 mod check;
+mod compile;
 mod inspect;
 mod new;
 mod pack;
@@ -23,7 +23,7 @@ mod test;
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginVerb {
     New(new::New),
-    Build(build::Build),
+    Build(compile::Build),
     Pack(pack::Pack),
     Inspect(inspect::Inspect),
     Check(check::Check),
@@ -33,7 +33,7 @@ pub(crate) enum PluginVerb {
 pub(crate) fn run(verb: PluginVerb, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     match verb {
         PluginVerb::New(new) => new::run(&new, out),
-        PluginVerb::Build(build) => build::run(&build, out),
+        PluginVerb::Build(build) => compile::run(&build, out),
         PluginVerb::Pack(pack) => pack::run(&pack, out),
         PluginVerb::Inspect(inspect) => inspect::run(&inspect, out),
         PluginVerb::Check(check) => check::run(&check, out),

@@ -2,7 +2,7 @@
 
 use joch_artifact::Package;
 
-use crate::project::{place, project};
+use crate::project::{compiling, project};
 use crate::run::Place;
 
 #[test]
@@ -57,7 +57,7 @@ fn a_project_of_another_language_is_built_by_its_make() {
 
 #[test]
 fn what_cargo_cannot_read_or_build_is_told() {
-    let place = place();
+    let place = compiling(Place::new());
     place.write("a/Cargo.toml", "[package]\n");
     let error = place.joch(&["plugin", "build", "a"]).error();
     assert!(error.starts_with("cargo cannot read a/Cargo.toml: "), "{error}");

@@ -18,15 +18,21 @@ fn target() -> &'static Path {
 }
 
 /// A place where a build finds what is compiled, and asks no registry.
-pub(crate) fn place() -> Place {
-    Place::new().with("CARGO_TARGET_DIR", target()).with("CARGO_NET_OFFLINE", "true")
+pub(crate) fn compiling(place: Place) -> Place {
+    place.with("CARGO_TARGET_DIR", target()).with("CARGO_NET_OFFLINE", "true")
 }
 
 /// The project; made by the first test that asks.
+///
+/// Its folder is the same in each run: cargo knows a package of one name in one target folder only once, and
+/// would take the component of another folder for this one's.
 pub(crate) fn project() -> &'static Project {
     static PROJECT: OnceLock<Project> = OnceLock::new();
     PROJECT.get_or_init(|| {
-        let place = place();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("joch-cli-project");
+        std::fs::remove_dir_all(&folder).ok();
+        std::fs::create_dir(&folder).unwrap();
+        let place = compiling(Place::at(&folder));
         let new = place.joch(&["plugin", "new", "banner"]).good();
         let built = place.joch_in("banner", &["plugin", "build"]);
         assert_eq!(built.code, 0, "{built:?}");

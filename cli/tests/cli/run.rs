@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 /// A folder in which commands are run, and what they inherit.
 pub(crate) struct Place {
-    folder: TempDir,
+    folder: PathBuf,
+    /// Removes the folder at the end; none for one that is kept.
+    _temporary: Option<TempDir>,
     program: PathBuf,
     variables: Vec<(&'static str, String)>,
 }
@@ -24,7 +26,15 @@ pub(crate) struct Ran {
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        Self { folder, program: env!("CARGO_BIN_EXE_joch").into(), variables: Vec::new() }
+        let mut place = Self::at(folder.path());
+        place._temporary = Some(folder);
+        place
+    }
+
+    /// The same, in a folder that is there.
+    pub(crate) fn at(folder: &Path) -> Self {
+        let program = env!("CARGO_BIN_EXE_joch").into();
+        Self { folder: folder.to_owned(), _temporary: None, program, variables: Vec::new() }
     }
 
     /// The same, under another name of the program.
@@ -42,7 +52,7 @@ impl Place {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {

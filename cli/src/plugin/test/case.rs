@@ -164,7 +164,7 @@ expect:
   outcome: done
   # in between
   log:
-- x
+  - x
 attempt: 2
 ---
 # About the second.
