@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use joch_core::dependency::Read;
-use joch_core::grant::{self, KubeCall, Verb};
+use joch_core::grant::{self, KubeCall};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
     self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
