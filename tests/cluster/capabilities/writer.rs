@@ -11,8 +11,8 @@ use super::{config_map, config_maps, denials, denied};
 
 fn map(name: &str, more: Value) -> Value {
     let mut write = json!({"kind": "v1/ConfigMap", "name": name});
-    for (field, value) in more.as_object().into_iter().flatten() {
-        write[field] = value.clone();
+    if let (Some(write), Some(more)) = (write.as_object_mut(), more.as_object()) {
+        write.extend(more.clone());
     }
     write
 }
