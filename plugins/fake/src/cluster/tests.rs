@@ -81,6 +81,13 @@ fn a_write_changes_what_it_may_and_the_versions_tell() {
         (change(Operation::Merge(json!({ "spec": { "a": 5 } }))), spec(5), status("Old"), "2", 2),
         (change(Operation::Merge(json!({ "spec": { "a": 1 } }))), spec(1), status("Old"), "1", 1),
         (
+            change(Operation::Merge(json!({ "metadata": { "labels": { "a": "2" } } }))),
+            spec(1),
+            status("Old"),
+            "2",
+            1,
+        ),
+        (
             change(Operation::Merge(json!({ "spec": { "b": null } }))),
             json!({ "a": 1 }),
             status("Old"),
@@ -197,9 +204,11 @@ fn an_apply_takes_over_what_others_applied_only_with_force() {
     let refused = cluster.write(by("two", false, two.clone()));
     assert_eq!(refused, Err(Error::OwnedByOther(vec!["/spec/d".to_owned()])));
     assert_eq!(cluster.write(by("two", true, two)).unwrap()["spec"]["d"], 2);
-    // It is the second one's now: the first one's omission does not remove it.
+    // It is the second one's now, which needs no force any more; and the first one's omission does not
+    // remove it.
+    cluster.write(by("two", false, json!({ "spec": { "d": 3, "e": 1 } }))).unwrap();
     let stored = cluster.write(by("one", false, json!({}))).unwrap();
-    assert_eq!(stored["spec"]["d"], 2);
+    assert_eq!(stored["spec"]["d"], 3);
 }
 
 #[test]
