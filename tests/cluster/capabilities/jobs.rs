@@ -26,8 +26,8 @@ fn job(name: &str) -> Value {
 /// The same with a value put somewhere.
 fn with(mut job: Value, pointer: &str, value: Value) -> Result<Value> {
     let (parent, name) = pointer.rsplit_once('/').context("no pointer")?;
-    let parent = job["startJob"].pointer_mut(parent).context("no such place")?;
-    parent[name] = value;
+    let parent = job.pointer_mut(&format!("/startJob{parent}")).context("no such place")?;
+    parent.as_object_mut().context("no object")?.insert(name.to_owned(), value);
     Ok(job)
 }
 

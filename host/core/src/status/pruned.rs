@@ -28,7 +28,7 @@ pub(super) fn remove(status: &mut Map<String, Value>, dropped: &Dropped) {
 
 fn compare(expected: &Map<String, Value>, stored: &Value, at: &[String], found: &mut Dropped) {
     for (name, value) in expected {
-        let path = [at, &[name.clone()]].concat();
+        let path = [at, std::slice::from_ref(name)].concat();
         match stored.get(name) {
             None => {
                 found.insert(path);
