@@ -40,6 +40,14 @@ async fn config_map(stage: &Stage, object: Value) -> Result<ConfigMap> {
     Ok(config_maps(stage).create(&PostParams::default(), &object).await?)
 }
 
+/// A step with the fields of `more` added.
+fn with(mut step: Value, more: Value) -> Value {
+    if let (Some(fields), Value::Object(more)) = (step.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    step
+}
+
 /// Checks that a step was denied for want of a grant that names these words.
 fn denied(run: &Run, step: usize, words: &[&str]) -> Result<()> {
     let (error, missing) = run.refusal(step)?;

@@ -207,16 +207,16 @@ impl Puppet {
         Ok(self.object().await?.data.get("status").cloned().unwrap_or_default())
     }
 
-    /// Gives it another script; answers with its generation then.
+    /// Gives it another script; answers with its generation then. The text `$null` in a body or a status
+    /// stands for null, which the API server would drop.
     ///
     /// # Errors
     /// The API server's.
     pub async fn edit(&self, script: Value) -> Result<i64> {
         // Something has to differ, or the generation stays and nobody is woken.
         let version = self.object().await?.resource_version().unwrap_or_default();
-        let patch = json!({"spec": {"script": script, "edited": version}});
-        let object =
-            self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let patch = Patch::Merge(json!({"spec": {"script": script, "edited": version}}));
+        let object = self.api.patch(&self.name, &PatchParams::default(), &patch).await?;
         Ok(object.metadata.generation.unwrap_or_default())
     }
 

@@ -10,7 +10,7 @@ use joch_tests::wait::{LONG, eventually};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{config_map, config_maps, denials, denied, frozen};
+use super::{config_map, config_maps, denials, denied, frozen, with};
 
 fn get(name: &str, fresh: &str) -> Value {
     json!({"get": {"kind": "v1/ConfigMap", "name": name, "fresh": fresh}})
@@ -139,11 +139,7 @@ fn queries_narrow_project_and_hand_out_a_snapshot_in_parts() -> Result<()> {
             let metadata = json!({"name": name, "labels": {"set": set}});
             config_map(&stage, json!({"metadata": metadata, "data": {"k": "v", "l": "w"}})).await?;
         }
-        let list = |more: Value| {
-            let mut list = json!({"kind": "v1/ConfigMap"});
-            json_patch_merge(&mut list, &more);
-            json!({ "list": list })
-        };
+        let list = |more: Value| json!({"list": with(json!({"kind": "v1/ConfigMap"}), more)});
         let set = |more: Value| {
             let mut more = more;
             more["labels"] = json!("set");
@@ -198,13 +194,6 @@ fn queries_narrow_project_and_hand_out_a_snapshot_in_parts() -> Result<()> {
         ensure!(run.answer(10)?["count"] == 0, "its own `also` kind: {run:?}");
         Ok(())
     })
-}
-
-/// Adds the fields of `more`.
-fn json_patch_merge(to: &mut Value, more: &Value) {
-    for (name, value) in more.as_object().into_iter().flatten() {
-        to[name] = value.clone();
-    }
 }
 
 #[test]

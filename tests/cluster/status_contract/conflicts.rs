@@ -85,13 +85,12 @@ fn sc_12_a_stale_cache_overwrites_nothing() -> Result<()> {
             puppet.played(&host, 1).await?;
         }
         let started = one.status().await?["startedAt"].clone();
-        let mark = stage.proxy.record().mark();
         // The second writer: a count that is not the plugin's, and an end. Only a conflict tells of it.
         patch_status(&one, json!({"counts": {"cost": 3}})).await?;
         patch_status(&two, json!({"phase": "Succeeded", "message": "by another"})).await?;
         for name in ["one", "two"] {
             eventually(&format!("a stale write to {name} was refused"), LONG, async || {
-                let writes = status_writes(&stage, "puppets", name, mark);
+                let writes = status_writes(&stage, "puppets", name, 0);
                 ensure!(
                     writes.iter().any(|entry| entry.code == Some(409)),
                     "{} writes",
@@ -102,7 +101,7 @@ fn sc_12_a_stale_cache_overwrites_nothing() -> Result<()> {
             .await?;
         }
         eventually("the report about one was written after all", LONG, async || {
-            let writes = status_writes(&stage, "puppets", "one", mark);
+            let writes = status_writes(&stage, "puppets", "one", 0);
             let refused = writes.iter().position(|entry| entry.code == Some(409));
             let after = refused.and_then(|place| writes.get(place..)).unwrap_or_default();
             ensure!(after.iter().any(joch_tests::proxy::Entry::succeeded), "not yet");

@@ -33,7 +33,7 @@ fn sc_01_02_03_a_status_has_generation_and_time_and_is_written_only_when_it_chan
 
         // SC-2: the same again, several times, then woken by a change of something else.
         let mark = stage.proxy.record().mark();
-        let again = json!([{"report": {"status": {"phase": "Running"}}, "times": 5}]);
+        let again = json!([{"report": {"status": {"phase": "Waiting"}}, "times": 5}]);
         let run = puppet.plays(&host, again).await?;
         let before = runs(&host.log()?, "p").len();
         touch(&puppet.api, "p", "once").await?;
@@ -59,11 +59,11 @@ fn sc_01_02_03_a_status_has_generation_and_time_and_is_written_only_when_it_chan
         // A status that is gone, and a report that is none.
         let none = Patch::Merge(json!({ "status": null }));
         puppet.api.patch_status("p", &PatchParams::default(), &none).await?;
-        let run = report(&host, &puppet, Value::Null).await?;
+        let run = report(&host, &puppet, json!("$null")).await?;
         ensure!(run.refusal(0)?.0 == "invalid", "{run:?}");
         let third = reported(&host, &puppet, json!({"phase": "Pending", "message": "m"})).await?;
         ensure!(third["observedGeneration"] == 4 && third["message"] == "m", "{third}");
-        let fourth = reported(&host, &puppet, json!({ "message": null })).await?;
+        let fourth = reported(&host, &puppet, json!({ "message": "$null" })).await?;
         ensure!(fourth.get("message").is_none() && fourth["phase"] == "Pending", "{fourth}");
         Ok(())
     })
@@ -113,7 +113,7 @@ fn sc_07_times_that_the_plugin_changes_or_clears_are_kept_counted_and_told_once(
         ensure!(!quiet.contains(metric), "counted without a reason: {quiet}");
         let script = json!([
             {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "message": "changed"}}},
-            {"report": {"status": {"startedAt": null, "startTime": null, "message": "cleared"}}},
+            {"report": {"status": {"startedAt": "$null", "startTime": "$null", "message": "cleared"}}},
             {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "message": "once more"}}},
         ]);
         puppet.plays(&host, script).await?;

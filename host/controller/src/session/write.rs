@@ -93,6 +93,7 @@ impl Session {
         };
         // Other subresources are answered with an object of their own kind, such as a Scale.
         if change.subresource.as_deref().is_some_and(|name| name != "status") {
+            self.refresh(key).await;
             return Ok(serde_json::to_string(&object).map_err(invalid)?.into());
         }
         let stored = self.learn(key, object)?;
@@ -104,6 +105,15 @@ impl Session {
             );
         }
         Ok(stored.json.clone())
+    }
+
+    /// Has the cache see a write that was not answered with the object itself.
+    async fn refresh(&self, key: &ObjectKey) {
+        if self.around.views.contains_key(&key.kind)
+            && let Err(error) = self.fetch(key).await
+        {
+            tracing::debug!(%error, "the cache sees an own write later, by its watch");
+        }
     }
 
     /// A refusal for another uid than the one that the call names is told as what it is.

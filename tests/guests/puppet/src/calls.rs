@@ -42,7 +42,7 @@ pub(crate) fn perform(cx: &Context, call: &Call) -> Done {
             done(change(cx, write).delete(propagation), |()| Value::Null)
         }
         Call::Report(Report { status, observed_generation }) => {
-            done(status::report(&status.to_string(), *observed_generation), verdict)
+            done(status::report(&body(status).to_string(), *observed_generation), verdict)
         }
         Call::StartJob(job) => start(job),
         Call::Event(text) => {
@@ -184,11 +184,23 @@ fn written(
     write: &Write,
     send: impl FnOnce(&writer::Change, &str) -> Result<String, types::Error>,
 ) -> Done {
-    let mut body = write.body.clone();
-    if let Some(length) = write.pad {
-        body["data"]["pad"] = "x".repeat(length).into();
+    let mut body = body(&write.body);
+    if let (Some(length), Some(fields)) = (write.pad, body.as_object_mut()) {
+        fields.insert("data".to_owned(), json!({ "pad": "x".repeat(length) }));
     }
     done(send(&change(cx, write), &body.to_string()), |json| parsed(&json))
+}
+
+/// A document of the script's, in which the text `$null` stands for null: the API server drops nulls.
+fn body(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text == "$null" => Value::Null,
+        Value::Array(items) => items.iter().map(body).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), body(value))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 fn verdict(verdict: status::Verdict) -> Value {

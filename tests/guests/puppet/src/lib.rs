@@ -41,8 +41,10 @@ fn play(
     finalize: bool,
 ) -> Result<Outcome, Failure> {
     let line = |mut line: serde_json::Value| {
-        line["puppet"] = cx.name().into();
-        line["generation"] = puppet.metadata.generation.into();
+        if let Some(fields) = line.as_object_mut() {
+            fields.insert("puppet".to_owned(), cx.name().into());
+            fields.insert("generation".to_owned(), puppet.metadata.generation.into());
+        }
         calls::write_line(&line);
     };
     line(json!({ "begin": cx.controller(), "finalize": finalize }));

@@ -184,7 +184,7 @@ pub(crate) struct Write {
     pub(crate) owned: bool,
     /// For deletions.
     pub(crate) propagation: Option<String>,
-    /// Adds a text of so many bytes, as `data.pad`.
+    /// Sets `data` to one text of so many bytes.
     pub(crate) pad: Option<usize>,
 }
 
