@@ -2,7 +2,7 @@
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a failing step ends the test, in helpers as in tests"
+    reason = "tests fail by panicking"
 )]
 
 mod build;
