@@ -1,4 +1,5 @@
 //! The command line as people run it: every verb, every way to fail with its sentence.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod build;
 mod check;

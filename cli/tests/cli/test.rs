@@ -152,7 +152,7 @@ fn for_programs_there_is_json() {
 #[test]
 fn a_case_that_makes_no_sense_is_an_error_that_names_it() {
     for (case, sentence) in [
-        (format!("{GIVEN}"), "names either the object to reconcile, or the one to finalize"),
+        (GIVEN.to_owned(), "names either the object to reconcile, or the one to finalize"),
         (
             format!("{GIVEN}{ASKED}").replace("name: a }", "name: b }"),
             "Banner team/b is not among the objects",
