@@ -63,35 +63,6 @@ fn a_plugins_metrics_are_shown_kept_over_a_swap_and_gone_with_it() -> Result<()>
 }
 
 #[test]
-fn a_manifest_that_declares_too_much_is_refused() -> Result<()> {
-    on_cluster("bounds::manifest", async |cluster| {
-        let values: Vec<String> = (0..201).map(|value| value.to_string()).collect();
-        let metric = format!(
-            "{LIMITS}\n[[metric]]\nname = \"steps\"\nkind = \"gauge\"\nhelp = \"Steps.\"\n\
-             labels = {{ object = {values:?} }}"
-        );
-        let endless = format!("{LIMITS}\napi-per-second = 0");
-        for (test, manifest, part) in [
-            ("bounds::series", metric, "201 combinations of label values"),
-            ("bounds::rate", endless, "limits.api-per-second = 0"),
-        ] {
-            let stage = puppet::stage(cluster, test, &[]).await?;
-            // `with` would read it before it is installed.
-            let bytes = joch_tests::guests::component("puppet")?;
-            let text = joch_artifact::manifest_text(&bytes)?.replace(LIMITS, &manifest);
-            let bytes = joch_artifact::with_manifest(&bytes, &text)?;
-            stage.plugins.install("puppet.wasm", &bytes)?;
-            let host = Host::start(stage.options.clone()).await?;
-            let overview = host.plugins().await?;
-            let refused = overview.file("puppet.wasm").and_then(|file| file.refused.clone());
-            let reason = refused.context("it was not refused")?.reason;
-            ensure!(reason.contains(part), "{reason}");
-        }
-        Ok(())
-    })
-}
-
-#[test]
 fn events_are_bounded_per_reconcile() -> Result<()> {
     on_cluster("bounds::events", async |cluster| {
         let limit = format!("{LIMITS}\nevents = 3");
@@ -164,5 +135,27 @@ fn api_calls_wait_for_the_plugins_rate_and_are_refused_beyond_it() -> Result<()>
         ensure!(text == "1 calls to the API server per second (api-per-second)", "{text}");
         let refused = "joch_plugin_api_waits_total{plugin=\"puppet\",result=\"refused\"}";
         until_metrics(&host, "it is counted", |metrics| metrics.contains(refused)).await.map(drop)
+    })
+}
+
+#[test]
+fn a_name_that_would_lead_a_request_elsewhere_is_refused() -> Result<()> {
+    on_cluster("bounds::names", async |cluster| {
+        let everywhere = [("namespaces = \"same\"", "namespaces = \"all\"")];
+        let stage = puppet::stage(cluster, "bounds::names", &everywhere).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let get = |namespace: &str, name: &str| json!({"get": {"kind": "v1/ConfigMap", "namespace": namespace, "name": name, "fresh": "live"}});
+        let script = json!([
+            get(&stage.namespace, "../secrets/key"),
+            get("kube-system/secrets/key?", "x"),
+            get(&stage.namespace, "kube-root-ca.crt"),
+        ]);
+        let run = puppet.plays(&host, script).await?;
+        for step in [0, 1] {
+            let (error, text) = run.refusal(step)?;
+            ensure!(error == "invalid" && text.starts_with("no object can be named"), "{run:?}");
+        }
+        run.answer(2).map(drop)
     })
 }

@@ -14,9 +14,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use joch_core::port::{HttpCall, KubeError, Session};
 use tracing::Instrument as _;
@@ -26,14 +25,15 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 
 use crate::placeholders::Placeholders;
 
+use body::{Patient, bounded};
+
 mod address;
+mod body;
 mod dial;
 mod fill;
 
 pub(crate) use dial::Roots;
 
-/// Bytes of a request's body, and of a response's.
-const BODY: usize = 8 << 20;
 /// How long a connection may take if the guest does not say.
 const CONNECT: Duration = Duration::from_secs(30);
 
@@ -57,6 +57,7 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Answer> + Send> {
         let (session, roots) = (Arc::clone(&self.session), self.roots.clone());
         let filled = self.placeholders.in_headers(request.headers());
+        let request = request.map(Patient::new);
         let exchange = async move {
             let call = call(&request)?;
             let reach = session.authorize(&call).await.map_err(refused)?;
@@ -79,7 +80,7 @@ impl WasiHttpHooks for Outgoing {
 }
 
 /// Sends the request on a connection of its own, and takes the response's head.
-async fn exchange(mut request: Request<WasiBody>, stream: dial::Stream) -> Answer {
+async fn exchange(mut request: Request<Patient>, stream: dial::Stream) -> Answer {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     // Ends with the response that holds it.
@@ -90,7 +91,6 @@ async fn exchange(mut request: Request<WasiBody>, stream: dial::Stream) -> Answe
     });
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
-    let request = request.map(|body| bounded(body, Error::HttpRequestBodySize));
     let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
     let response = response
         .map(|body| bounded(body.map_err(|error| broken(&error)), Error::HttpResponseBodySize));
@@ -101,21 +101,8 @@ async fn exchange(mut request: Request<WasiBody>, stream: dial::Stream) -> Answe
     Ok((response, Box::new(rest)))
 }
 
-/// A body that ends with an error once it is longer than [`BODY`].
-fn bounded(
-    body: impl http_body_util::BodyExt<Data = Bytes, Error = Error> + Send + 'static,
-    too_long: impl Fn(Option<u64>) -> Error + Send + 'static,
-) -> WasiBody {
-    let limit = u64::try_from(BODY).ok();
-    let error = move |error: Box<dyn std::error::Error + Send + Sync>| match error.downcast() {
-        Ok(error) => *error,
-        Err(_) => too_long(limit),
-    };
-    Limited::new(body, BODY).map_err(error).boxed_unsync()
-}
-
 /// The request as far as the authority is concerned.
-fn call(request: &Request<WasiBody>) -> Result<HttpCall> {
+fn call<B>(request: &Request<B>) -> Result<HttpCall> {
     let authority = request.uri().authority().ok_or(Error::HttpRequestUriInvalid)?;
     let scheme = request.uri().scheme_str().unwrap_or("https");
     Ok(HttpCall {

@@ -7,7 +7,7 @@ use http::{HeaderValue, Request};
 use joch_core::port::{HttpCall, KubeError, SecretRef, SecretUse, SecretValue, Session};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
-use wasmtime_wasi_http::{Error, Result, WasiBody};
+use wasmtime_wasi_http::{Error, Result};
 
 use super::refused;
 use crate::placeholders::{Part, Template};
@@ -20,12 +20,12 @@ const FILLED: usize = 128 << 10;
 /// # Errors
 /// If a Secret may not go to the request's origin, is not there, or has a value that no header can hold;
 /// none of the texts says anything about the value.
-pub(super) async fn fill(
-    mut request: Request<WasiBody>,
+pub(super) async fn fill<B>(
+    mut request: Request<B>,
     templates: Vec<Template>,
     call: &HttpCall,
     session: &dyn Session,
-) -> Result<Request<WasiBody>> {
+) -> Result<Request<B>> {
     let mut values: HashMap<SecretRef, SecretValue> = HashMap::new();
     let mut room = FILLED;
     for Template { header, index, parts } in templates {

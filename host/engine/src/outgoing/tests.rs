@@ -1,12 +1,15 @@
 //! Requests against a server on loopback that records what reached it, with a session that answers from
 //! memory.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body, Frame};
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{
     Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
@@ -15,9 +18,11 @@ use joch_core::port::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpHooks as _};
 
-use super::{BODY, Outgoing, Roots};
+use super::body::MOST;
+use super::{Outgoing, Roots};
 use crate::placeholders::Placeholders;
 
 const VALUE: &str = "s3cr3t-value";
@@ -85,6 +90,28 @@ impl Session for Fake {
 
     async fn measure(&self, _: Measurement) -> Result<(), KubeError> {
         unreachable!()
+    }
+}
+
+/// A body of unknown length that tells when it was read to its end.
+struct Told(usize, Option<oneshot::Sender<()>>);
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(left) = self.0.checked_sub(1) else {
+            self.1.take().map(|end| end.send(()));
+            return Poll::Ready(None);
+        };
+        self.0 = left;
+        // Whoever reads has to come back for it.
+        context.waker().wake_by_ref();
+        if left % 2 == 1 { Poll::Pending } else { Poll::Ready(Some(Ok(Frame::data("x".into())))) }
     }
 }
 
@@ -190,6 +217,15 @@ impl Caller {
     /// The answer's code and body.
     async fn send(&mut self, url: &str, header: &str, body: usize) -> Result<(u16, Bytes), Error> {
         let body = Full::new(Bytes::from(vec![b'x'; body])).map_err(Error::from).boxed_unsync();
+        self.send_body(url, header, body).await
+    }
+
+    async fn send_body(
+        &mut self,
+        url: &str,
+        header: &str,
+        body: WasiBody,
+    ) -> Result<(u16, Bytes), Error> {
         let host = url.split('/').nth(2).unwrap();
         let request: Request<WasiBody> = Request::builder()
             .method(Method::POST)
@@ -283,11 +319,11 @@ async fn an_authority_with_a_users_name_is_not_taken_for_the_host() {
 async fn bodies_are_bounded_both_ways() {
     let server = Server::ok().await;
     let mut caller = Caller::new(&server.origin, &server.origin, VALUE);
-    assert!(caller.send(&server.origin, "none", BODY).await.is_ok());
-    let error = caller.send(&server.origin, "none", BODY + 1).await.unwrap_err();
+    assert!(caller.send(&server.origin, "none", MOST).await.is_ok());
+    let error = caller.send(&server.origin, "none", MOST + 1).await.unwrap_err();
     assert!(matches!(error, Error::HttpRequestBodySize(Some(_))), "{error:?}");
 
-    for (size, fits) in [(BODY, true), (BODY + 1, false)] {
+    for (size, fits) in [(MOST, true), (MOST + 1, false)] {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").into_bytes();
         let server = Server::start([head, vec![b'x'; size]].concat()).await;
         let mut caller = Caller::new(&server.origin, &server.origin, VALUE);
@@ -331,4 +367,17 @@ async fn a_server_that_nobody_vouches_for_gets_nothing() {
     let error = caller.send(&stranger.origin, &header, 0).await.unwrap_err();
     assert!(matches!(error, Error::TlsCertificateError), "{error:?}");
     assert!(stranger.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_read_to_its_end() {
+    let server = Server::ok().await;
+    let mut caller = Caller::new(&server.origin, &server.origin, VALUE);
+    // Once the request is refused, and once it is answered after the first part.
+    for (url, granted) in [("http://elsewhere.example.com", false), (&*server.origin, true)] {
+        let (end, ended) = oneshot::channel();
+        let body = Told(40_000, Some(end)).boxed_unsync();
+        assert_eq!(caller.send_body(url, "none", body).await.is_ok(), granted, "{url}");
+        ended.await.unwrap();
+    }
 }
