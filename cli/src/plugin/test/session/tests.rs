@@ -3,6 +3,7 @@
 use joch_core::manifest::{Manifest, MetricKind};
 use joch_core::port::Operation;
 use joch_fake::Cluster;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::*;
@@ -232,7 +233,7 @@ fn events_metrics_secrets_and_requests_have_their_bounds() {
 
     let read = |name: &str, key: &str, wanted: SecretUse| {
         let secret = SecretRef { namespace: None, name: name.into(), key: key.into() };
-        wait(hands.secret(&secret, wanted))
+        wait(hands.secret(&secret, wanted)).map(|value| value.expose_secret().to_vec())
     };
     assert_eq!(read("token", "key", SecretUse::Placeholder), Ok(b"value".to_vec()));
     assert_eq!(read("token", "none", SecretUse::Placeholder), Err(KubeError::NotFound));
