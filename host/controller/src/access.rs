@@ -210,3 +210,33 @@ impl std::fmt::Display for Question {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use joch_core::grants_file::GrantsFile;
+    use kube::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_api_server_that_cannot_be_asked_makes_everything_unknown_and_nothing_missing() {
+        let manifest = Manifest::parse(
+            "manifest = 1\n\
+             plugin = { name = \"p\", version = \"1\", kind = \"controller\", track = \"0.1\" }\n\
+             [[controller]]\nname = \"c\"\n\
+             primary = { group = \"a.io\", version = \"v1\", kind = \"A\" }\n",
+        )
+        .unwrap();
+        let authority = GrantsFile::requested().authority(&manifest).unwrap();
+        // Nobody listens there: the port was free, and belongs to a listener that is gone.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let mut config = Config::new(format!("http://{address}").parse().unwrap());
+        config.default_retry = false;
+        let accesses = Accesses::new(Client::try_from(config).unwrap(), Vec::new());
+        let access = accesses.check(&manifest, &authority).await;
+        assert_eq!(access.missing, Vec::<String>::new());
+        assert!(access.unknown.iter().any(|text| text.starts_with("a.io/v1/A: ")), "{access:?}");
+    }
+}
