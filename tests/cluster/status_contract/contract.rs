@@ -114,7 +114,7 @@ fn sc_07_times_that_the_plugin_changes_or_clears_are_kept_counted_and_told_once(
         let script = json!([
             {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "message": "changed"}}},
             {"report": {"status": {"startedAt": "$null", "startTime": "$null", "message": "cleared"}}},
-            {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "message": "once more"}}},
+            {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "startTime": "2001-01-01T00:00:00Z", "message": "both"}}},
         ]);
         puppet.plays(&host, script).await?;
         let status = puppet.status().await?;
