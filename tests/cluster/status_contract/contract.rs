@@ -114,7 +114,7 @@ fn sc_07_times_that_the_plugin_changes_or_clears_are_kept_counted_and_told_once(
         let script = json!([
             {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "message": "changed"}}},
             {"report": {"status": {"startedAt": "$null", "startTime": "$null", "message": "cleared"}}},
-            {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "message": "once more"}}},
+            {"report": {"status": {"startedAt": "2001-01-01T00:00:00Z", "startTime": "2001-01-01T00:00:00Z", "message": "both"}}},
         ]);
         puppet.plays(&host, script).await?;
         let status = puppet.status().await?;
@@ -131,11 +131,13 @@ fn sc_07_times_that_the_plugin_changes_or_clears_are_kept_counted_and_told_once(
             let all = events.list(&ListParams::default()).await?.items;
             let told = all.into_iter().filter(|e| e.reason.as_deref() == Some("StatusOverruled"));
             let messages: Vec<_> = told.filter_map(|event| event.message).collect();
-            ensure!(messages.len() == 1, "{messages:?}");
+            ensure!(messages.iter().any(|text| text.contains("startedAt")), "{messages:?}");
             Ok(messages)
         };
         let messages = eventually("the Warning is there", LONG, told).await?;
-        ensure!(messages[0].contains("startedAt"), "{messages:?}");
+        // One for each field; the second is counted with the first if that was there before it. The script
+        // repeats itself, so every report told would be many more.
+        ensure!(messages.len() <= 2, "{messages:?}");
         // The log names each field once.
         let log = host.log()?;
         let named = log.lines().filter(|line| line.message().contains("otherwise than the status"));
