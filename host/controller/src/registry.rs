@@ -70,7 +70,7 @@ impl Version {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// Another plugin reconciles the kind already.
-    #[error("{kind} is already reconciled by plugin {by:?}; remove that one first")]
+    #[error("{kind} is already reconciled by plugin {:?}; remove that one first", .by.as_str())]
     Claimed {
         /// The kind.
         kind: Gvk,

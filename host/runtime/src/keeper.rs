@@ -283,6 +283,7 @@ impl Keeper {
         };
         let attempt = Attempt {
             digest: package.digest,
+            pin: None,
             grants: grants.clone(),
             limits: wanted.limits.clone(),
             config: wanted.config.clone(),

@@ -85,6 +85,8 @@ impl Artifact {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Attempt {
     pub(crate) digest: Digest,
+    /// The only digest that is accepted.
+    pub(crate) pin: Option<String>,
     pub(crate) grants: Entry,
     pub(crate) limits: Option<PluginLimits>,
     pub(crate) config: Arc<str>,
@@ -113,6 +115,7 @@ impl Wanted {
     pub(crate) fn attempt(&self) -> Option<Attempt> {
         Some(Attempt {
             digest: self.artifact.as_ref().ok()?.digest,
+            pin: self.pin.clone(),
             grants: self.grants.as_ref().ok()?.clone(),
             limits: self.limits.clone(),
             config: self.config.clone(),
