@@ -71,6 +71,8 @@ pub(crate) struct Keeper {
     shared: Arc<Shared>,
     tried: Option<Attempt>,
     live: Option<Arc<Version>>,
+    /// The attempt that led to what is live; none after a roll-back.
+    lived: Option<Attempt>,
     judged: bool,
     good: Option<Arc<Version>>,
     manifest: Option<Manifest>,
@@ -85,6 +87,7 @@ impl Keeper {
             shared,
             tried: None,
             live: None,
+            lived: None,
             judged: true,
             good: None,
             manifest: None,
@@ -127,14 +130,15 @@ impl Keeper {
                     }
                 }
                 verdict = verdict => self.judge(verdict).await,
-                () = again => self.tried = None,
-                _ = taken_out.changed(), if self.again.is_some() => self.tried = None,
+                () = again => (self.tried, self.again) = (None, None),
+                _ = taken_out.changed(), if self.again.is_some() => {
+                    (self.tried, self.again) = (None, None);
+                }
             }
         }
     }
 
     async fn keep(&mut self, wanted: &Wanted) {
-        self.again = None;
         self.shared.board.with(&self.name, |record| {
             record.mode = wanted.mode;
             record.terminating = false;
@@ -148,11 +152,13 @@ impl Keeper {
         }
         let attempt = wanted.attempt();
         if attempt.is_some() && attempt == self.tried {
-            if self.is_live(attempt.as_ref()) {
+            if attempt == self.lived {
+                // A source that was broken for a while holds again what is live.
                 self.shared.board.with(&self.name, |record| record.refusal = None);
             }
             return;
         }
+        self.again = None;
         match self.try_version(wanted, attempt.as_ref()).await {
             Ok(()) => self.tried = attempt,
             Err(refused) => {
@@ -162,11 +168,6 @@ impl Keeper {
                 self.fall_back(wanted).await;
             }
         }
-    }
-
-    /// Whether what is live is this attempt's version.
-    fn is_live(&self, attempt: Option<&Attempt>) -> bool {
-        self.live.as_ref().zip(attempt).is_some_and(|(live, attempt)| live.digest == attempt.digest)
     }
 
     async fn try_version(
@@ -210,6 +211,7 @@ impl Keeper {
         let loader = &self.shared.loader;
         let version = loader.load(&self.name, package, attempt, proven).await?;
         self.install(Arc::new(version), began).await?;
+        self.lived = Some(attempt.clone());
         let Some(live) = &self.live else { return Ok(()) };
         let number = live.manifest.plugin.version.clone();
         let message = format!("version {number} from {} is live", wanted.origin);
@@ -348,6 +350,7 @@ impl Keeper {
             error!(plugin = %self.name, %error, "the last good version cannot take its place again");
             return self.bear(bad.digest, from.clone());
         }
+        self.lived = None;
         error!(plugin = %self.name, "{message}");
         self.shared.loader.registry.count_rollback(&self.name);
         let refusal = Refusal {
@@ -375,7 +378,7 @@ impl Keeper {
     }
 
     async fn suspend(&mut self) {
-        self.tried = None;
+        (self.tried, self.again) = (None, None);
         let Some(version) = self.take_out().await else { return };
         let number = version.manifest.plugin.version.clone();
         let message = "suspended: its objects stay as they are".to_owned();
@@ -395,6 +398,7 @@ impl Keeper {
     /// Drains the plugin; the version that was live.
     async fn take_out(&mut self) -> Option<Arc<Version>> {
         let version = self.live.take()?;
+        self.lived = None;
         info!(plugin = %self.name, "plugin is unloaded; its objects stay");
         self.shared.loader.registry.remove(&self.name).await;
         self.judged = true;
