@@ -129,15 +129,15 @@ pub struct PluginLimits {
     pub wall: Option<String>,
     /// Calls under way at once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "generate", schemars(range(min = 1, max = 1024)))]
+    #[cfg_attr(feature = "generate", schemars(range(min = 1, max = 1000)))]
     pub concurrency: Option<u16>,
     /// Calls to the API server in one reconcile.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "generate", schemars(range(min = 1, max = 100_000)))]
+    #[cfg_attr(feature = "generate", schemars(range(min = 1, max = 10_000)))]
     pub api_per_reconcile: Option<u32>,
     /// Calls to the API server per second, over all calls of the plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "generate", schemars(range(min = 1, max = 100_000)))]
+    #[cfg_attr(feature = "generate", schemars(range(min = 1, max = 10_000)))]
     pub api_per_second: Option<u32>,
     /// Log lines in one reconcile.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,11 +145,11 @@ pub struct PluginLimits {
     pub log_lines: Option<u32>,
     /// Events in one reconcile.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "generate", schemars(range(max = 10_000)))]
+    #[cfg_attr(feature = "generate", schemars(range(max = 1000)))]
     pub events: Option<u32>,
     /// Outgoing HTTP requests in one reconcile.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "generate", schemars(range(max = 10_000)))]
+    #[cfg_attr(feature = "generate", schemars(range(max = 1000)))]
     pub http_requests: Option<u32>,
 }
 

@@ -153,6 +153,7 @@ pub(crate) fn limits(base: &Limits, over: Option<&PluginLimits>) -> Result<Limit
     number(&mut limits.log_lines, over.log_lines);
     number(&mut limits.events, over.events);
     number(&mut limits.http_requests, over.http_requests);
+    limits.check().map_err(|error| format!("spec.limits: {error}"))?;
     Ok(limits)
 }
 
