@@ -12,7 +12,7 @@ ROOT := $(filter 0,$(shell id -u))
 PLUGINS := kubetask
 EXAMPLES := hello-controller
 
-.PHONY: build host plugins crds devcluster node demo test clean help
+.PHONY: build host plugins languages crds devcluster node demo test clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ plugins: toolchain ## dist/plugins/*.wasm; a host that watches the folder swaps 
 	@mkdir -p $(DIST)/plugins $(DIST)/examples
 	@for p in $(PLUGINS); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/plugins/$$p.wasm; done
 	@for p in $(EXAMPLES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/examples/$$p.wasm; done
+
+languages: ## dist/examples/*.wasm in Python, JavaScript and C; installs what that needs
+	@$(MAKE) --no-print-directory -C examples languages
 
 crds:
 	@mkdir -p $(DIST)/crds

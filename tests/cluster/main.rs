@@ -4,6 +4,7 @@ mod admin;
 mod bad_plugins;
 mod crd;
 mod hello;
+mod languages;
 mod proxy;
 mod reload;
 mod stopped;

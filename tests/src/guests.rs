@@ -8,7 +8,7 @@ use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use crate::paths;
 
-/// The bytes of a built plugin: `kubetask`, `hello-controller`.
+/// The bytes of a built plugin: `kubetask`, `hello-controller`, `python-controller`.
 ///
 /// # Errors
 /// If it is not built.
@@ -16,7 +16,11 @@ pub fn component(name: &str) -> Result<Vec<u8>> {
     let file = format!("{}.wasm", name.replace('-', "_"));
     let built = format!("target/wasm32-wasip2/guest/{file}");
     let places = [format!("plugins/{name}.wasm"), format!("examples/{name}.wasm")];
-    let path = paths::find(&places.each_ref().map(String::as_str), &built, "run `make plugins`")?;
+    let path = paths::find(
+        &places.each_ref().map(String::as_str),
+        &built,
+        "run `make plugins languages`",
+    )?;
     std::fs::read(&path).with_context(|| format!("cannot read {path:?}"))
 }
 
