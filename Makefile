@@ -14,7 +14,7 @@ EXAMPLES := hello-controller
 # Guests of the test suites.
 FIXTURES := caller puppet
 
-.PHONY: build host cli plugins crds devcluster node demo test clean help
+.PHONY: build host cli plugins languages crds devcluster node demo test clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ plugins: toolchain ## dist/plugins/*.wasm; a host that watches the folder swaps 
 	@for p in $(PLUGINS); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/plugins/$$p.wasm; done
 	@for p in $(EXAMPLES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/examples/$$p.wasm; done
 	@for p in $(FIXTURES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/fixtures/$$p.wasm; done
+
+languages: ## dist/examples/*.wasm in Python, JavaScript and C; installs what that needs
+	@$(MAKE) --no-print-directory -C examples languages
 
 crds:
 	@mkdir -p $(DIST)/crds

@@ -14,6 +14,7 @@ mod finalizer;
 #[path = "../../host/engine/tests/engine/guest.rs"]
 mod guest;
 mod hello;
+mod languages;
 mod outgoing;
 mod plugin_objects;
 mod proxy;
