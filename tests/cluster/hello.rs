@@ -16,7 +16,10 @@ async fn merge(api: &Api<DynamicObject>, name: &str, patch: Value) -> Result<()>
     Ok(())
 }
 
+/// Installs the kind, for one test at a time: two that create it at once get in each other's way.
 pub(crate) async fn install_kind(cluster: &Cluster) -> Result<()> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.lock().await;
     let file = paths::root().join("examples/hello-controller/crd.yaml");
     cluster.apply(&file, None).await.map(drop)
 }

@@ -16,7 +16,11 @@ pub fn component(name: &str) -> Result<Vec<u8>> {
     let file = format!("{}.wasm", name.replace('-', "_"));
     let built = format!("target/wasm32-wasip2/guest/{file}");
     let places = ["plugins", "examples", "fixtures"].map(|folder| format!("{folder}/{name}.wasm"));
-    let path = paths::find(&places.each_ref().map(String::as_str), &built, "run `make plugins languages`")?;
+    let path = paths::find(
+        &places.each_ref().map(String::as_str),
+        &built,
+        "run `make plugins languages`",
+    )?;
     std::fs::read(&path).with_context(|| format!("cannot read {path:?}"))
 }
 

@@ -44,7 +44,11 @@ async fn figures() {
 
     let session = Arc::new(Fake::default());
     let object = Json::from(r#"{"metadata":{},"spec":{"name":"Ada","language":"de"}}"#);
-    let call = || Call { object: object.clone(), ..call_in(Arc::clone(&session)) };
+    let call = || Call {
+        controller: "greeting".to_owned(),
+        object: object.clone(),
+        ..call_in(Arc::clone(&session))
+    };
     println!("first answer: {:?}", plugin.call(call()).await);
     let mut times = Vec::new();
     let began = Instant::now();
