@@ -42,8 +42,8 @@ plugins: toolchain ## dist/plugins/*.wasm; a host that watches the folder swaps 
 	@for p in $(EXAMPLES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/examples/$$p.wasm; done
 	@for p in $(FIXTURES); do install -C -m 644 $(TARGET)/wasm32-wasip2/guest/$${p//-/_}.wasm $(DIST)/fixtures/$$p.wasm; done
 
-languages: ## dist/examples/*.wasm in Python, JavaScript and C; installs what that needs
-	@$(MAKE) --no-print-directory -C examples languages
+languages: cli ## dist/examples/*.wasm in Python, JavaScript and C; installs what that needs
+	@examples/languages.sh
 
 crds:
 	@mkdir -p $(DIST)/crds

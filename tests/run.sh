@@ -27,7 +27,7 @@ must() { step "$@" || finish; }
 
 scope=(--release --workspace)
 must build make --no-print-directory build CARGO_SCOPE="--workspace --all-targets"
-must "examples in other languages" make --no-print-directory languages JOCH="$JOCH_DIST/joch"
+must "examples in other languages" make --no-print-directory languages CARGO_SCOPE="--workspace --all-targets"
 step format cargo fmt --all --check
 step clippy cargo clippy "${scope[@]}" --all-targets -- -D warnings
 step "unit and golden tests, rules" cargo test "${scope[@]}"

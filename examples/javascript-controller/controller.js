@@ -2,7 +2,7 @@
 
 import { report } from 'joch:kube/status@0.1.0';
 import { Change } from 'joch:kube/writer@0.1.0';
-import { Failure, about, answering } from './failure.js';
+import { Failure, about, answering } from './joch.js';
 
 const HELLO = { de: 'Hallo', fr: 'Bonjour' };
 

@@ -8,7 +8,7 @@ from wit_world.imports.joch_controller_types import Outcome, Outcome_Done
 from wit_world.imports.joch_kube_types import Gvk, ObjectRef
 from wit_world.imports.writer import Change
 
-from failure import Failure, about, answering
+from joch import Failure, about, answering
 
 HELLO = {"de": "Hallo", "fr": "Bonjour"}
 

@@ -1,14 +1,16 @@
 //! Where things are: the repository, what was built, and what a test leaves for people to read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-/// The repository's root.
+/// The repository's root: of the checkout that runs, which may share a target folder with the one that was
+/// built.
 #[must_use]
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, PathBuf::from);
+    here.parent().unwrap_or(&here).to_owned()
 }
 
 /// The first of `candidates` that exists, relative to `$JOCH_DIST` if that is set, else to `dist/` and

@@ -1,7 +1,15 @@
-// What goes wrong, as an answer that the host can act on. To be copied as it is.
+// What a controller needs besides its own logic. To be copied as it is.
 //
 // A call to the host fails by throwing an error whose `payload` is the WIT's variant. `about` makes it a
 // Failure that says what it was about and whether trying again is of use; `answering` hands that over.
+// `console` writes to the host's log.
+
+import { write } from 'joch:runtime/log@0.1.0';
+
+for (const level of ['debug', 'info', 'warn', 'error']) {
+  console[level] = (...words) => write(level, words.join(' '), []);
+}
+console.log = console.info;
 
 // Why a reconcile failed: one CamelCase word, one sentence, and whether only a change can help.
 export class Failure extends Error {
@@ -56,16 +64,17 @@ function failureOf(subject, { tag, val }) {
 
 // Lets a Failure pass to the host, and makes any other exception a permanent one.
 //
-// An exception that left `reconcile` would end the instance without a word, as there is no stderr. It
-// is a bug, or an object that nobody thought of, so only a change can help; and a change calls again.
+// An exception that left `reconcile` would end the instance without a word. It is a bug, or an object that
+// nobody thought of, so only a change can help; and a change calls again.
 export function answering(reconcile) {
   return (request) => {
     try {
       return reconcile(request);
     } catch (error) {
       if (error instanceof Failure) throw error;
-      const place = error.stack?.split('\n')[0] ?? 'somewhere';
-      throw new Failure('Exception', `${error} (${place})`, { permanent: true });
+      const way = String(error.stack ?? '').trim().split('\n');
+      console.warn(`${error}, by way of ${way.join(' < ')}`);
+      throw new Failure('Exception', `${error} (${way[0]})`, { permanent: true });
     }
   };
 }

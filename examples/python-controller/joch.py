@@ -1,9 +1,12 @@
-"""What goes wrong, as an answer that the host can act on. To be copied as it is.
+"""What a controller needs besides its own logic. To be copied as it is.
 
 A call to the host fails by raising `Err`. `about` makes it a `Failure` that says what it was about and
-whether trying again is of use; `answering` hands that over to the host.
+whether trying again is of use; `answering` hands that over to the host. `print` writes to the host's log.
 """
 
+import io
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from functools import wraps
 
 from componentize_py_types import Err
 from wit_world.imports import joch_kube_types as kube
+from wit_world.imports import log
 from wit_world.imports.joch_controller_types import Failure_Permanent, Failure_Transient, Problem
 
 
@@ -65,8 +69,8 @@ def failure_of(subject: str, error: kube.Error) -> Failure:
 def answering(reconcile: Callable) -> Callable:
     """Hands a `Failure` over to the host, and any other exception as a permanent one.
 
-    An exception that left `reconcile` would end the instance without a word, as there is no stderr. It
-    is a bug, or an object that nobody thought of, so only a change can help; and a change calls again.
+    An exception that left `reconcile` would end the instance without a word. It is a bug, or an object
+    that nobody thought of, so only a change can help; and a change calls again.
     """
 
     @wraps(reconcile)
@@ -76,8 +80,9 @@ def answering(reconcile: Callable) -> Callable:
         except Failure as failure:
             raise Err(answer(failure)) from None
         except Exception as error:
-            message = f"{type(error).__name__}: {error} ({place(error)})"
-            raise Err(answer(Failure("Exception", message, permanent=True))) from None
+            what, way = f"{type(error).__name__}: {error}", trail(error)
+            print(f"{what}, by way of {' > '.join(way)}", file=sys.stderr)
+            raise Err(answer(Failure("Exception", f"{what} ({way[-1]})", permanent=True))) from None
 
     return answered
 
@@ -88,9 +93,25 @@ def answer(failure: Failure) -> Failure_Permanent | Failure_Transient:
     return kind(Problem(failure.reason, failure.message, failure.retry_after_ms))
 
 
-def place(error: Exception) -> str:
-    """Where an exception was raised. (`traceback` would read the source: there are no files.)"""
-    trace = error.__traceback__
-    while trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}"
+def trail(error: Exception) -> list[str]:
+    """The calls that led to an exception. (Formatting it would read the source: there are no files.)"""
+    calls = traceback.walk_tb(error.__traceback__)
+    return [f"{frame.f_code.co_name}, line {line}" for frame, line in calls]
+
+
+class Lines(io.TextIOBase):
+    """A stream whose lines go to the host's log."""
+
+    def __init__(self, level: log.Level):
+        self.level = level
+        self.begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self.begun = (self.begun + text).split("\n")
+        for line in lines:
+            log.write(self.level, line, [])
+        return len(text)
+
+
+# The real ones are files: writing to them would end the instance.
+sys.stdout, sys.stderr = Lines(log.Level.INFO), Lines(log.Level.WARN)
