@@ -4,12 +4,14 @@
 //! - [`host`]: the real `joch-controller-manager`, started, killed and restarted, and its log read;
 //! - [`proxy`]: what stands between the two: it counts, and it injects faults;
 //! - [`guests`]: built components, other versions of them, and a plugin folder;
+//! - [`account`]: a host with the rights of the printed roles and no others;
 //! - [`checks`]: what may never happen, as pure functions over what was recorded;
 //! - [`stage`]: all of these together, as most tests begin;
 //! - [`objects`], [`wait`], [`paths`], [`suite`]: the small tools of the suites.
 //!
 //! Invariant: nothing here imitates Kubernetes. A fault is injected in front of the real API server.
 
+pub mod account;
 pub mod checks;
 pub mod cluster;
 pub mod guests;

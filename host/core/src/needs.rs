@@ -77,6 +77,23 @@ pub fn of_host() -> Needs {
     needs.0
 }
 
+/// What the host does to follow the ConfigMap that a Plugin object names as its source.
+#[must_use]
+pub fn of_source(namespace: &str, name: &str) -> Needs {
+    let mut needs = Needs::new();
+    for verb in [Verb::List, Verb::Watch] {
+        let need = Need {
+            kind: Gvk::new("", "v1", "ConfigMap"),
+            subresource: None,
+            name: Some(name.to_owned()),
+            place: Where::Namespace(namespace.to_owned()),
+            verb,
+        };
+        needs.insert(need, BTreeSet::from(["source"]));
+    }
+    needs
+}
+
 /// What the host does for a plugin. `namespaced` tells whether a kind's objects are in namespaces; where
 /// that is not known, they are taken to be unless only the cluster scope is spoken of.
 #[must_use]

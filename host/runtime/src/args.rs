@@ -118,6 +118,10 @@ pub(crate) struct RbacArgs {
     #[arg(long = "namespace", value_name = "NS", value_delimiter = ',')]
     pub(crate) namespaces: Vec<String>,
 
+    /// ConfigMap that a Plugin object has as its source, repeatable or separated by commas
+    #[arg(long = "config-map", value_name = "NS/NAME", value_delimiter = ',')]
+    pub(crate) config_maps: Vec<String>,
+
     /// Who is bound to the roles
     #[arg(long, value_name = "NS/NAME", default_value = "joch-system/joch-controller-manager")]
     pub(crate) service_account: String,

@@ -32,7 +32,12 @@ const HOST: &str = "the host";
 /// A plugin or the grants file cannot be read, a plugin lacks a required grant, or the cluster cannot be
 /// asked; named with the way out.
 pub(crate) async fn print(args: &RbacArgs) -> Result<()> {
-    let account = ServiceAccount::parse(&args.service_account)?;
+    let account = NamespacedName::parse("service-account", &args.service_account)?;
+    let sources: Vec<NamespacedName> = args
+        .config_maps
+        .iter()
+        .map(|text| NamespacedName::parse("config-map", text))
+        .collect::<Result<_>>()?;
     let grants = match &args.grants {
         Some(path) => {
             let named = || format!("grants file {path:?}");
@@ -46,11 +51,11 @@ pub(crate) async fn print(args: &RbacArgs) -> Result<()> {
         Some(path) => Some(joch_controller::connect(Some(path)).await?),
         None => None,
     };
-    let resources = joch_controller::resources(client.as_ref(), &kinds(&plugins))
+    let resources = joch_controller::resources(client.as_ref(), &kinds(&plugins, &sources))
         .await
         .context("the cluster of --kubeconfig cannot be asked for its resources")?;
     let namespaced = |kind: &Gvk| resources.get(kind).and_then(|resource| resource.namespaced);
-    let wanted = wanted(&plugins, namespaced);
+    let wanted = wanted(&plugins, &sources, namespaced);
     let roles = Roles::of(&wanted, &resources, &args.namespaces);
     let document =
         Document { name: &args.name, plugins: &plugins, account: &account, resources: &resources };
@@ -63,20 +68,20 @@ struct Granted {
     authority: Authority,
 }
 
-/// Who is bound to the roles.
-struct ServiceAccount {
+/// An object in a namespace, as a flag names it.
+struct NamespacedName {
     namespace: String,
     name: String,
 }
 
-impl ServiceAccount {
-    fn parse(text: &str) -> Result<Self> {
+impl NamespacedName {
+    fn parse(flag: &str, text: &str) -> Result<Self> {
         match text.split('/').collect::<Vec<_>>().as_slice() {
             [namespace, name] if !namespace.is_empty() && !name.is_empty() => {
                 Ok(Self { namespace: (*namespace).to_owned(), name: (*name).to_owned() })
             }
             _ => anyhow::bail!(
-                "--service-account {text:?} is not valid: write its namespace and name, as \
+                "--{flag} {text:?} is not valid: write its namespace and name, as \
                  joch-system/joch-controller-manager"
             ),
         }
@@ -128,11 +133,15 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Every kind that host or plugins are concerned with.
-fn kinds(plugins: &[Granted]) -> BTreeSet<Gvk> {
-    wanted(plugins, |_| None).into_keys().map(|need| need.kind).collect()
+fn kinds(plugins: &[Granted], sources: &[NamespacedName]) -> BTreeSet<Gvk> {
+    wanted(plugins, sources, |_| None).into_keys().map(|need| need.kind).collect()
 }
 
-fn wanted(plugins: &[Granted], namespaced: impl Fn(&Gvk) -> Option<bool>) -> Wanted {
+fn wanted(
+    plugins: &[Granted],
+    sources: &[NamespacedName],
+    namespaced: impl Fn(&Gvk) -> Option<bool>,
+) -> Wanted {
     let mut wanted = Wanted::new();
     let mut add = |who: &str, needs: needs::Needs| {
         for (need, why) in needs {
@@ -140,6 +149,9 @@ fn wanted(plugins: &[Granted], namespaced: impl Fn(&Gvk) -> Option<bool>) -> Wan
         }
     };
     add(HOST, needs::of_host());
+    for NamespacedName { namespace, name } in sources {
+        add(HOST, needs::of_source(namespace, name));
+    }
     for Granted { manifest, authority } in plugins {
         let needs = needs::of_plugin(manifest, authority, &namespaced);
         add(manifest.plugin.name.as_str(), needs);

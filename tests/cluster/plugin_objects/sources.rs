@@ -1,7 +1,8 @@
 //! Sources: a file, a ConfigMap, the folder; the digest pin; who wins on a clash.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use joch_core::name::Digest;
+use joch_tests::account::Account;
 use joch_tests::guests::{component, new_version};
 use joch_tests::objects::{create, greetings};
 use joch_tests::plugin_objects::{history, merge, plugin, plugins, put_in_map, stage, until};
@@ -207,5 +208,38 @@ fn bad_objects_are_refused_by_the_api_server_with_the_way_out() -> Result<()> {
             ensure!(error.contains(part), "{part:?} is not in {error:?}: {object}");
         }
         Ok(())
+    })
+}
+
+#[test]
+fn a_config_map_that_the_host_may_not_read_is_named_with_the_way_out() -> Result<()> {
+    on_bare_cluster("plugin_objects::account", async |cluster| {
+        let stage = stage(cluster, "plugin_objects::account", &[]).await?;
+        let mut account = Account::new(cluster, stage, &[]).await?;
+        let (namespace, client) = (account.stage.namespace.clone(), account.stage.client.clone());
+        let (all, map) = (plugins(client), format!("{namespace}/code"));
+        put_in_map(&account.stage, "code", "hello.wasm", &component("hello-controller")?).await?;
+        let source = json!({"configMap":
+            {"namespace": namespace, "name": "code", "key": "hello.wasm"}});
+        let _host = account.stage.host().await?;
+        create(&all, &plugin("hello", &source)).await?;
+        let refused = until(&all, "hello", "Refused", &["Ready=False/SourceUnusable"]).await?;
+        let message = refused.data["status"]["conditions"].to_string();
+        let way_out = format!("rbac --config-map {map}");
+        ensure!(
+            message.contains("may not list and watch") && message.contains(&way_out),
+            "{message}"
+        );
+
+        // With the printed rule the component is read; the next missing rights are the plugin's own.
+        account.print(cluster, &["--config-map", &map]).await?;
+        let read = until(&all, "hello", "Refused", &["Ready=False/HostNotPermitted"]).await?;
+        let message = read.data["status"]["conditions"].to_string();
+        ensure!(message.contains("create on v1/ConfigMap in namespace"), "{message}");
+        let file = account.stage.folder.join("hello.wasm");
+        std::fs::write(&file, component("hello-controller")?)?;
+        let file = file.to_str().context("a path that is no text")?;
+        account.print(cluster, &["--config-map", &map, file]).await?;
+        until(&all, "hello", "Active", &["Ready=True/Running"]).await.map(drop)
     })
 }

@@ -1,4 +1,7 @@
 //! A component that lies in a ConfigMap, followed.
+//!
+//! # Guarantees
+//! What was held goes on being held while the API server cannot answer; why there is nothing yet is told.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -56,19 +59,44 @@ async fn follow(client: Client, source: &ConfigMapSource, tell: impl Fn(Held)) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut events = pin!(watch_events(maps, config).default_backoff());
     let missing = || Err(format!("ConfigMap {namespace}/{name} does not exist"));
-    let mut listed = None;
+    let (mut listed, mut known) = (None, false);
     loop {
         match events.try_next().await {
             Ok(Some(Event::Init)) => listed = None,
             Ok(Some(Event::InitApply(map))) => listed = Some(held(source, map)),
-            Ok(Some(Event::InitDone)) => tell(listed.take().unwrap_or_else(missing)),
+            Ok(Some(Event::InitDone)) => {
+                known = true;
+                tell(listed.take().unwrap_or_else(missing));
+            }
             Ok(Some(Event::Apply(map))) => tell(held(source, map)),
             Ok(Some(Event::Delete(_))) => tell(missing()),
             Ok(None) => return,
             Err(error) => {
-                debug!(%error, "the watch of ConfigMap {namespace}/{name} is taken up again")
+                debug!(%error, "the watch of ConfigMap {namespace}/{name} is taken up again");
+                if !known {
+                    tell(Err(unreadable(source, &error)));
+                }
             }
         }
+    }
+}
+
+fn unreadable(source: &ConfigMapSource, error: &watcher::Error) -> String {
+    let ConfigMapSource { namespace, name, .. } = source;
+    let forbidden = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code == 403,
+        _ => false,
+    };
+    if forbidden {
+        format!(
+            "the host itself may not list and watch ConfigMap {namespace}/{name}; grant it to the \
+             host's service account (`joch-controller-manager rbac --config-map {namespace}/{name}` \
+             prints the rule)"
+        )
+    } else {
+        format!("ConfigMap {namespace}/{name} cannot be read: {error}")
     }
 }
 

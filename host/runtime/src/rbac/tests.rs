@@ -20,12 +20,19 @@ fn granted(manifests: &[&str], grants: &str) -> Vec<Granted> {
 
 /// As [`print`], without a cluster.
 async fn printed(plugins: &[Granted], namespaces: &[&str]) -> String {
-    let resources = joch_controller::resources(None, &kinds(plugins)).await.unwrap();
+    printed_with(plugins, &[], namespaces).await
+}
+
+async fn printed_with(plugins: &[Granted], maps: &[&str], namespaces: &[&str]) -> String {
+    let sources = maps.iter().map(|text| NamespacedName::parse("config-map", text).unwrap());
+    let sources: Vec<_> = sources.collect();
+    let resources = joch_controller::resources(None, &kinds(plugins, &sources)).await.unwrap();
     let namespaced =
         |kind: &Gvk| resources.get(kind).and_then(|resource: &Resource| resource.namespaced);
     let namespaces: Vec<String> = namespaces.iter().map(|&name| name.to_owned()).collect();
-    let roles = Roles::of(&wanted(plugins, namespaced), &resources, &namespaces);
-    let account = ServiceAccount::parse("joch-system/joch-controller-manager").unwrap();
+    let roles = Roles::of(&wanted(plugins, &sources, namespaced), &resources, &namespaces);
+    let account =
+        NamespacedName::parse("service-account", "joch-system/joch-controller-manager").unwrap();
     let name = "joch-controller-manager";
     Document { name, plugins, account: &account, resources: &resources }.render(&roles)
 }
@@ -71,10 +78,16 @@ hosts = ["a.io"]
     insta::assert_snapshot!(printed(&granted(&[manifest], REQUESTED), &["a"]).await);
 }
 
+#[tokio::test]
+async fn config_maps_with_components_are_named_one_by_one() {
+    insta::assert_snapshot!(printed_with(&[], &["joch/hello", "joch/kubetask"], &["a"]).await);
+}
+
 #[test]
 fn a_service_account_is_a_namespace_and_a_name() {
     for text in ["", "name", "/name", "ns/", "a/b/c"] {
-        let error = ServiceAccount::parse(text).err().map(|error| error.to_string());
+        let error = NamespacedName::parse("service-account", text).err();
+        let error = error.map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.contains("--service-account")), "{text:?}");
     }
 }

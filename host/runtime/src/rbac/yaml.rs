@@ -8,14 +8,14 @@ use joch_core::grant::Verb;
 use joch_core::object::Gvk;
 
 use super::roles::{Roles, Rule};
-use super::{Granted, ServiceAccount};
+use super::{Granted, NamespacedName};
 
 /// What the comments and bindings speak of.
 pub(super) struct Document<'a> {
     /// The name of every object that is printed.
     pub(super) name: &'a str,
     pub(super) plugins: &'a [Granted],
-    pub(super) account: &'a ServiceAccount,
+    pub(super) account: &'a NamespacedName,
     pub(super) resources: &'a BTreeMap<Gvk, Resource>,
 }
 
@@ -58,7 +58,7 @@ impl Document<'_> {
     }
 
     fn binding(&self, kind: &str, namespace: Option<&str>) -> String {
-        let ServiceAccount { namespace: of, name } = self.account;
+        let NamespacedName { namespace: of, name } = self.account;
         let mut text = self.object(&format!("{kind}Binding"), namespace);
         write!(
             text,
