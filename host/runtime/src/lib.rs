@@ -11,6 +11,7 @@ mod folder;
 mod grants;
 mod keeper;
 mod load;
+mod progress;
 mod publish;
 mod rbac;
 mod record;

@@ -2,7 +2,7 @@
 //! Whatever goes wrong on the way, nothing has changed.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use joch_artifact::{CompileCache, EntryError, Package};
 use joch_controller::{Accesses, Registry, RegistryError, ShadowLog, Trial, Version};
@@ -15,11 +15,15 @@ use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec, TRACKS};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
+use crate::progress;
 use crate::wanted::{self, Attempt};
 
 /// The compile cache keeps components themselves under this key, so that the version to return to is
 /// still there when its source is gone.
 const COMPONENTS: &str = "component";
+
+/// How often it is told that a compilation goes on.
+const STILL: Duration = Duration::from_secs(2);
 
 /// Why a version does not go live.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +176,8 @@ impl Loader {
         let (engine, cache, digest) = (self.engine.clone(), self.cache.clone(), *digest);
         let compiled =
             tokio::task::spawn_blocking(move || compiled(&engine, &cache, &digest, &bytes));
-        Ok(compiled.await??)
+        let tell = |since| info!(digest = digest.short(), ?since, "still compiling");
+        Ok(progress::told(STILL, compiled, tell).await??)
     }
 }
 

@@ -131,7 +131,11 @@ impl Record {
         }
         match controllers.iter().find(|view| view.state != "Running") {
             Some(view) => no("NotRunning", &format!("{}: {}", view.controller, view.state)),
-            None => condition("Ready", "True", "Running", "every controller runs"),
+            None => {
+                let next =
+                    self.loading.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
+                condition("Ready", "True", "Running", &format!("every controller runs{next}"))
+            }
         }
     }
 
@@ -239,6 +243,10 @@ mod tests {
              Healthy=True/Proven"
         );
         assert!(told(&record, &[controller("Syncing")]).contains("Ready=False/NotRunning"));
+        let loading =
+            Record { loading: Some("version 2 is being loaded".into()), ..record.clone() };
+        let ready = &loading.report(&running)["conditions"][0];
+        assert_eq!(ready["message"], "every controller runs; version 2 is being loaded");
         let record = Record { refusal: Some(refusal("DoesNotCompile", false)), ..record };
         assert_eq!(
             told(&record, &running),
