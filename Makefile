@@ -14,7 +14,7 @@ EXAMPLES := hello-controller
 # Guests of the test suites.
 FIXTURES := caller puppet
 
-.PHONY: build host cli plugins languages crds devcluster node demo test clean help
+.PHONY: bench build host cli plugins languages crds devcluster node demo test clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,10 @@ demo: $(DEMO_NEEDS) ## a real cluster, the host, a Task that runs to its end; KU
 
 test: ## everything: lints, unit tests, the control-plane suite, the node's stories
 	@tests/run.sh
+
+bench: host plugins crds devcluster ## what Tasks cost, side by side with a native controller; BENCH="--count 200" for less
+	cargo build --release $(CARGO_SCOPE) -p joch-bench
+	@JOCH_DIST=$(abspath $(DIST)) $(TARGET)/release/joch-bench tasks $(BENCH)
 
 clean:
 	rm -rf $(DIST)

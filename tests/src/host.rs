@@ -190,6 +190,12 @@ impl Host {
         self.shows(&what, |overview| overview.runs(plugin, &digest)).await.map(drop)
     }
 
+    /// The process, of its last start.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in kilobytes: now, and at its highest.
     ///
     /// # Errors

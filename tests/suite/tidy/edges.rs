@@ -47,6 +47,7 @@ const RULES: &[Rule] = &[
     rule("joch-fake", &[], PAPER),
     rule("joch-cli", &["joch-artifact", "joch-engine", "joch-core", "joch-fake"], KUBE),
     rule("joch-tests", &["joch-artifact", "joch-controller", "joch-core"], WASM),
+    rule("joch-bench", &["joch-tests", "kubetask"], WASM),
 ];
 
 /// What one crate depends on.
