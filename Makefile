@@ -49,9 +49,10 @@ crds:
 	@mkdir -p $(DIST)/crds
 	@install -C -m 644 crds/*.yaml $(DIST)/crds/
 
-devcluster: # the control plane alone
+devcluster: # the control plane alone, and a kubectl for those who have none
 	@$(MAKE) --no-print-directory -C devcluster devcluster BIN=$(abspath $(DIST)/bin)
 	@ln -sfn bin/devcluster $(DIST)/devcluster
+	@command -v kubectl >/dev/null || ln -sfn bin/devcluster $(DIST)/kubectl
 
 node: devcluster # what a node needs besides
 	@$(MAKE) --no-print-directory -C devcluster node-packages node BIN=$(abspath $(DIST)/bin)

@@ -18,12 +18,13 @@ build() { # build LANGUAGE FILE…: the files of its folder that say which tools
   local tools component
   tools=$kept/$language-tools-$(sum "${@/#/$folder/}")
   component=$kept/$language-component-$(sum "${sources[@]}" "${@/#/$folder/}").wasm
-  if [ ! -e "$component" ]; then
+  if [ ! -e "$component" ] || [ ! -e "$tools" ]; then
     "needs_$language"
     make --no-print-directory -C "$folder" TOOL="$tools" COMPONENT="$component" "$component"
     prune "$language-tools-*" && prune "$language-component-*"
   fi
   "$joch" plugin pack "$component" "$folder/plugin.toml" -o "../dist/examples/$folder.wasm" >/dev/null
+  ln -sfn "$tools" "../dist/tools/$language" # for whoever builds another project with them
 }
 
 # What was replaced is removed, but for the last ones: two branches may take turns.
@@ -48,7 +49,7 @@ debian() { # debian PACKAGE…: installs them
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
-mkdir -p "$kept" ../dist/examples
+mkdir -p "$kept" ../dist/examples ../dist/tools
 exec 9>"$kept/lock"
 flock 9 # two checkouts share what is kept
 build python requirements.txt

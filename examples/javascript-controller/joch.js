@@ -2,8 +2,10 @@
 //
 // A call to the host fails by throwing an error whose `payload` is the WIT's variant. `about` makes it a
 // Failure that says what it was about and whether trying again is of use; `answering` hands that over.
-// `console` writes to the host's log.
+// `apply` and `report` are the calls that most controllers make. `console` writes to the host's log.
 
+import * as host from 'joch:kube/status@0.1.0';
+import { Change } from 'joch:kube/writer@0.1.0';
 import { write } from 'joch:runtime/log@0.1.0';
 
 for (const level of ['debug', 'info', 'warn', 'error']) {
@@ -29,6 +31,24 @@ export function about(subject, call) {
     if (error instanceof Failure || error.payload === undefined) throw error;
     throw failureOf(subject, error.payload);
   }
+}
+
+// Makes an object what is wanted, owned by the one being reconciled; it takes over what others set.
+export function apply(wanted) {
+  const { apiVersion, kind, metadata } = wanted;
+  const { name, namespace } = metadata;
+  const [version, group = ''] = apiVersion.split('/').reverse();
+  about(`${kind} ${name}`, () => {
+    const change = new Change({ kind: { group, version, kind }, namespace, name });
+    change.owned();
+    change.force();
+    change.apply(JSON.stringify(wanted));
+  });
+}
+
+// Reports the status; the host adds times and generation, and writes only what differs.
+export function report(status) {
+  about('the status', () => host.report(JSON.stringify(status)));
 }
 
 // Permanent where only a person or another object can help, transient where time can.

@@ -2,13 +2,10 @@
 
 import json
 
-from wit_world.imports import status
 from wit_world.imports.context import Request
 from wit_world.imports.joch_controller_types import Outcome, Outcome_Done
-from wit_world.imports.joch_kube_types import Gvk, ObjectRef
-from wit_world.imports.writer import Change
 
-from joch import Failure, about, answering
+from joch import Failure, answering, apply, report
 
 HELLO = {"de": "Hallo", "fr": "Bonjour"}
 
@@ -22,13 +19,14 @@ class Reconciler:
         spec = json.loads(req.object())["spec"]
         if not spec["name"].strip():
             reason, message = "BlankName", "spec.name is blank: there is nobody to greet"
-            report("Invalid", reason, message)
+            report({"phase": "Invalid", "conditions": [ready("False", reason, message)]})
             raise Failure(reason, message, permanent=True)
 
-        config_map = f"{greeting.name}-greeting"
-        with about(f"ConfigMap {config_map}"):
-            apply(config_map, greeting.namespace, {"text": greet(spec)})
-        report("Ready", "Greeted", "the ConfigMap has the greeting", configMapName=config_map)
+        metadata = {"name": f"{greeting.name}-greeting", "namespace": greeting.namespace}
+        data = {"text": greet(spec)}
+        apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+        condition = ready("True", "Greeted", "the ConfigMap has the greeting")
+        report({"phase": "Ready", "configMapName": metadata["name"], "conditions": [condition]})
         return Outcome_Done()
 
 
@@ -37,26 +35,6 @@ def greet(spec: dict) -> str:
     return f"{HELLO.get(spec.get('language'), 'Hello')}, {spec['name']}!"
 
 
-def apply(name: str, namespace: str | None, data: dict) -> None:
-    """Makes the ConfigMap what it should be, owned by the object being reconciled."""
-    with Change(ObjectRef(Gvk("", "v1", "ConfigMap"), namespace, name, None)) as change:
-        change.owned()
-        change.force()
-        change.apply(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "ConfigMap",
-                    "metadata": {"name": name, "namespace": namespace},
-                    "data": data,
-                }
-            )
-        )
-
-
-def report(phase: str, reason: str, message: str, **fields: str) -> None:
-    """Reports the status; the host adds times and generation, and writes only what differs."""
-    ready = "True" if phase == "Ready" else "False"
-    condition = {"type": "Ready", "status": ready, "reason": reason, "message": message}
-    with about("the status"):
-        status.report(json.dumps({"phase": phase, "conditions": [condition], **fields}), None)
+def ready(status: str, reason: str, message: str) -> dict:
+    """The condition `Ready`."""
+    return {"type": "Ready", "status": status, "reason": reason, "message": message}

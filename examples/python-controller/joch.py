@@ -1,10 +1,12 @@
 """What a controller needs besides its own logic. To be copied as it is.
 
 A call to the host fails by raising `Err`. `about` makes it a `Failure` that says what it was about and
-whether trying again is of use; `answering` hands that over to the host. `print` writes to the host's log.
+whether trying again is of use; `answering` hands that over to the host. `apply` and `report` are the calls
+that most controllers make. `print` writes to the host's log.
 """
 
 import io
+import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,8 +16,9 @@ from functools import wraps
 
 from componentize_py_types import Err
 from wit_world.imports import joch_kube_types as kube
-from wit_world.imports import log
+from wit_world.imports import log, status
 from wit_world.imports.joch_controller_types import Failure_Permanent, Failure_Transient, Problem
+from wit_world.imports.writer import Change
 
 
 @dataclass
@@ -35,6 +38,24 @@ def about(subject: str) -> Iterator[None]:
         yield
     except Err as error:
         raise failure_of(subject, error.value) from None
+
+
+def apply(wanted: dict) -> None:
+    """Makes an object what is wanted, owned by the one being reconciled; it takes over what others set."""
+    group, _, version = wanted["apiVersion"].rpartition("/")
+    kind, metadata = wanted["kind"], wanted["metadata"]
+    name = metadata["name"]
+    target = kube.ObjectRef(kube.Gvk(group, version, kind), metadata.get("namespace"), name, None)
+    with about(f"{kind} {name}"), Change(target) as change:
+        change.owned()
+        change.force()
+        change.apply(json.dumps(wanted))
+
+
+def report(fields: dict) -> None:
+    """Reports the status; the host adds times and generation, and writes only what differs."""
+    with about("the status"):
+        status.report(json.dumps(fields), None)
 
 
 def failure_of(subject: str, error: kube.Error) -> Failure:

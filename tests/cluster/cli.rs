@@ -1,5 +1,5 @@
-//! `joch plugin new` and `build`: what the template makes passes its own tests and runs on a real control
-//! plane, and a change of its code is swapped in.
+//! `joch plugin new`, `build`, `check` and `test` in JavaScript: what the template makes passes its own tests
+//! and runs on a real control plane, and a change of its code is swapped in. (Rust and Python: `readme.rs`.)
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,25 +14,33 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 
-/// Runs a program in a folder. What it compiles goes where the repository's own code is compiled, and
-/// dependencies that are there are not compiled again.
+/// Runs a program in a folder, with the tools that are there: nothing is fetched.
 fn run(program: &Path, folder: &Path, args: &[&str]) -> Result<()> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let joch = joch()?;
+    let programs = joch.parent().context("a program in no folder")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = [programs.to_owned()].into_iter().chain(std::env::split_paths(&path));
     let output = Command::new(program)
         .args(args)
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target.unwrap_or_else(|| paths::root().join("target")))
-        .env("CARGO_NET_OFFLINE", "true")
+        .env("PATH", std::env::join_paths(path)?)
+        .env("TOOL", tool()?)
+        .env("npm_config_offline", "true")
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program:?} {args:?} failed: {said}");
+    let answered = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{program:?} {args:?} failed: {answered}{said}");
     Ok(())
 }
 
-fn joch(folder: &Path, args: &[&str]) -> Result<()> {
+fn joch() -> Result<PathBuf> {
     let hint = "run `cargo build --release -p joch-cli`";
-    let program = paths::find(&["joch"], "target/release/joch", hint)?;
-    run(&program.canonicalize()?, folder, args)
+    Ok(paths::find(&["joch"], "target/release/joch", hint)?.canonicalize()?)
+}
+
+/// The compiler that `make languages` got.
+fn tool() -> Result<PathBuf> {
+    paths::find(&["tools/javascript"], "dist/tools/javascript", "run `make languages`")
 }
 
 async fn until_message(maps: &Api<ConfigMap>, wanted: &str) -> Result<()> {
@@ -48,11 +56,19 @@ async fn until_message(maps: &Api<ConfigMap>, wanted: &str) -> Result<()> {
 fn the_template_s_example_is_reconciled_and_a_changed_controller_is_swapped_in() -> Result<()> {
     on_cluster("cli::template", async |cluster| {
         let stage = Stage::new(cluster, "cli::template", &[]).await?;
-        joch(&stage.folder, &["plugin", "new", "notice", "--kind", "cli.joch.dev/v1/Notice"])?;
+        let joch = joch()?;
+        let args = ["plugin", "new", "notice", "--kind", "cli.joch.dev/v1/Notice"];
+        run(&joch, &stage.folder, &[&args[..], &["--language", "javascript"]].concat())?;
         let project = stage.folder.join("notice");
-        run(Path::new("cargo"), &project, &["test"])?;
-        joch(&project, &["plugin", "build"])?;
-        let component = project.join("dist/notice.wasm");
+        run(Path::new("node"), &project, &["--test"])?;
+        let made = std::fs::metadata(tool()?.join("ready"))?.modified()?;
+        run(&joch, &project, &["plugin", "build"])?;
+        let now = std::fs::metadata(tool()?.join("ready"))?.modified()?;
+        ensure!(made == now, "the tool, which was there, was made again");
+        let file = "dist/notice.wasm";
+        run(&joch, &project, &["plugin", "check", file, "--grants", "grants.toml"])?;
+        run(&joch, &project, &["plugin", "test", file])?;
+        let component = project.join(file);
         let grants = std::fs::read_to_string(project.join("grants.toml"))?;
 
         cluster.apply(&project.join("crd.yaml"), None).await?;
@@ -77,12 +93,12 @@ fn the_template_s_example_is_reconciled_and_a_changed_controller_is_swapped_in()
         })
         .await?;
 
-        let source = project.join("src/lib.rs");
+        let source = project.join("wanted.js");
         let code = std::fs::read_to_string(&source)?;
-        let louder = code.replacen("spec.message", "spec.message.to_uppercase()", 1);
+        let louder = code.replacen("spec.message", "spec.message.toUpperCase()", 1);
         ensure!(louder != code, "the template does not say spec.message any more: {code}");
         std::fs::write(&source, louder)?;
-        joch(&project, &["plugin", "build"])?;
+        run(&joch, &project, &["plugin", "build"])?;
         let second = std::fs::read(&component)?;
         stage.plugins.install("notice.wasm", &second)?;
         host.runs("notice", &second).await?;

@@ -19,6 +19,7 @@ mod outgoing;
 mod plugin_objects;
 mod proxy;
 mod puppet;
+mod readme;
 mod reload;
 mod status_contract;
 mod stopped;

@@ -5,13 +5,14 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use clap::ValueEnum;
 use joch_core::name::PluginName;
 use joch_core::object::Gvk;
 
+use self::language::Language;
 use self::names::Names;
 use crate::Verdict;
 
+mod language;
 mod names;
 mod sdk;
 mod template;
@@ -36,23 +37,19 @@ pub(crate) struct New {
     )]
     language: Language,
 
-    /// Folder of the crate joch-plugin: plugins/sdk of a checkout of Joch; by default of the one that
-    /// this program was built from
+    /// For Rust, folder of the crate joch-plugin: plugins/sdk of a checkout of Joch; by default of the
+    /// one that this program was built from
     #[arg(long, value_name = "DIR", env = "JOCH_SDK", hide_env_values = true)]
     sdk: Option<PathBuf>,
-}
-
-/// A language that there is a template for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Language {
-    Rust,
 }
 
 pub(super) fn run(new: &New, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let names = Names::new(&new.name, new.kind.as_ref())?;
     let folder = Path::new(new.name.as_str());
-    let files = match new.language {
-        Language::Rust => template::rust(&names, &sdk::find(new.sdk.as_deref())?)?,
+    let kit = new.language.kit();
+    let files = match &kit.example {
+        None => template::on_sdk(kit, &sdk::find(new.sdk.as_deref())?, &names)?,
+        Some(example) => template::on_example(kit, example, &names)?,
     };
     match fs::create_dir(folder) {
         Ok(()) => {}
@@ -70,7 +67,7 @@ pub(super) fn run(new: &New, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     }
     writeln!(out, "{}: a plugin that reconciles {}. Next:", folder.display(), names.kind())?;
     writeln!(out, "  cd {}", folder.display())?;
-    writeln!(out, "  cargo test")?;
+    writeln!(out, "  {}", kit.test)?;
     writeln!(out, "  joch plugin build")?;
     writeln!(out, "README.md there tells how it goes on.")?;
     Ok(Verdict::Good)

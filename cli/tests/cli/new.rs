@@ -1,7 +1,10 @@
 //! `joch plugin new`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+
+use joch_core::manifest::Manifest;
 
 use crate::project::project;
 use crate::run::Place;
@@ -27,7 +30,7 @@ fn the_project_is_complete_and_its_names_are_the_ones_given() {
 #[test]
 fn the_next_commands_are_told() {
     let said = &project().new;
-    assert!(said.contains("cd banner") && said.contains("joch plugin build"), "{said}");
+    assert!(said.contains("  cd banner\n  cargo test\n  joch plugin build\n"), "{said}");
 }
 
 #[test]
@@ -98,4 +101,87 @@ fn a_folder_that_cannot_be_made_is_named() {
     let said = String::from_utf8(ran.stderr).unwrap();
     assert!(said.contains("error: the folder a cannot be made: "), "{said}");
     assert_eq!(ran.status.code(), Some(1));
+}
+
+/// All files below a folder, by their paths in it.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            let inner = files(&path).into_iter();
+            found.extend(inner.map(|(inner, text)| (format!("{name}/{inner}"), text)));
+        } else {
+            found.insert(name, std::fs::read_to_string(path).unwrap());
+        }
+    }
+    found
+}
+
+/// A project in a language without SDK: its files by name are the common ones and `own`.
+#[track_caller]
+fn is_complete(language: &str, test: &str, own: &[&str]) {
+    // Neither a checkout nor its SDK is needed.
+    let place = Place::new().with("JOCH_SDK", "nowhere");
+    let args = ["plugin", "new", "my-policy", "--kind", "ops.example.org/v1/SafetyPolicy"];
+    let said = place.joch(&[&args[..], &["--language", language]].concat()).good();
+    let next = format!("  cd my-policy\n  {test}\n  joch plugin build\n");
+    assert!(said.contains(&next), "{said}");
+
+    let files = files(&place.path().join("my-policy"));
+    let common = [
+        ".gitignore",
+        "Makefile",
+        "README.md",
+        "cases/safetypolicy.yaml",
+        "crd.yaml",
+        "example.yaml",
+        "grants.toml",
+        "plugin.toml",
+        "wit/controller/controller.wit",
+        "wit/kube/kube.wit",
+        "wit/runtime/runtime.wit",
+    ];
+    let expected: BTreeSet<&str> = common.iter().chain(own).copied().collect();
+    assert_eq!(files.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);
+
+    let example = format!("{language}-controller");
+    for (path, text) in &files {
+        assert!(!text.contains(&example), "{path} names the example: {text}");
+        assert!(!text.contains("../"), "{path} refers to a place outside: {text}");
+        assert!(!text.contains("{{singular}}") && !text.contains("{{kind}}"), "{path}: {text}");
+    }
+    let text = place.read("my-policy/plugin.toml");
+    // An interpreter needs more than the default.
+    assert!(text.contains("\n[limits]\nmemory = "), "{text}");
+    let manifest = Manifest::parse(&text).unwrap();
+    assert_eq!(manifest.plugin.name.as_str(), "my-policy");
+    let primaries = manifest.controllers.iter().map(|controller| controller.primary.to_string());
+    assert_eq!(primaries.collect::<Vec<_>>(), ["ops.example.org/v1/SafetyPolicy"]);
+    let makefile = place.read("my-policy/Makefile");
+    assert!(makefile.contains("\ndist/my-policy.wasm: "), "{makefile}");
+    let readme = place.read("my-policy/README.md");
+    assert!(readme.contains(&format!("```sh\n{test}\n")), "{readme}");
+    assert!(readme.contains("\n\n## What is different in "), "{readme}");
+}
+
+#[test]
+fn a_project_in_python_is_complete_and_its_names_are_the_ones_given() {
+    let own = ["controller.py", "joch.py", "requirements.txt", "test_wanted.py", "wanted.py"];
+    is_complete("python", "python3 -m unittest", &own);
+}
+
+#[test]
+fn a_project_in_javascript_is_complete_and_its_names_are_the_ones_given() {
+    let own = [
+        "build.mjs",
+        "controller.js",
+        "joch.js",
+        "package-lock.json",
+        "package.json",
+        "wanted.js",
+        "wanted.test.js",
+    ];
+    is_complete("javascript", "node --test", &own);
 }

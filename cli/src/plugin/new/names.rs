@@ -44,6 +44,10 @@ impl Names {
         Ok(Self { plugin, kind })
     }
 
+    pub(super) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     pub(super) fn kind(&self) -> &Gvk {
         &self.kind
     }
@@ -54,7 +58,6 @@ impl Names {
         let singular = kind.kind.to_ascii_lowercase();
         vec![
             ("plugin", plugin.clone()),
-            ("file", plugin.replace('-', "_")),
             ("group", kind.group.clone()),
             ("version", kind.version.clone()),
             ("kind", kind.kind.clone()),
