@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use joch_artifact::{Package, PackageError};
 use joch_core::grants_file::GrantsFile;
-use joch_core::manifest::{Manifest, PluginKind};
+use joch_core::manifest::Manifest;
 use joch_engine::{Component, Engine, EngineConfig, Plugin, PluginSpec, TRACKS};
 
 use self::list::{Checks, Found};
@@ -75,13 +75,7 @@ fn examine(bytes: Vec<u8>, grants: Option<&GrantsFile>, checks: &mut Checks) -> 
         }
     };
     checks.add("compile", Found::Good(format!("in {} ms", began.elapsed().as_millis())));
-    let spec = PluginSpec {
-        name: identity.name.clone(),
-        digest,
-        limits: manifest.limits.clone(),
-        config: "{}".to_owned(),
-        http: !manifest.grant.http.is_empty(),
-    };
+    let spec = PluginSpec::of(&manifest, digest, "{}".to_owned());
     link_and_try(&engine, &component, spec, checks)
 }
 
@@ -112,16 +106,9 @@ fn link_and_try(
 }
 
 fn track(manifest: &Manifest) -> Found {
-    let track = &manifest.plugin.track;
-    let served = TRACKS.join(", ");
-    match manifest.plugin.kind {
-        PluginKind::Adapter => Found::Bad(
-            "it is a framework adapter: those are run by joch-worker, not by the host".to_owned(),
-        ),
-        PluginKind::Controller if TRACKS.contains(&track.as_str()) => Found::Good(track.clone()),
-        PluginKind::Controller => Found::Bad(format!(
-            "it was built for track {track:?} of the interfaces; the host serves {served}"
-        )),
+    match manifest.served_by(TRACKS) {
+        Ok(()) => Found::Good(manifest.plugin.track.clone()),
+        Err(error) => Found::Bad(error.to_string()),
     }
 }
 

@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use joch_core::backoff;
 use joch_core::dependency::Dependencies;
 use joch_core::finalizer::{self, Release};
+use joch_core::job;
 use joch_core::manifest::{ControllerSpec, WakeBy};
 use joch_core::name::Digest;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
@@ -28,7 +29,7 @@ use crate::hub::Listener;
 use crate::kinds::lock;
 use crate::metrics::{NameLabels, PluginLabels, ResultLabels};
 use crate::registry::Version;
-use crate::session::{Handle, Session, Shadowed, Surroundings, job_kind, unix_ms};
+use crate::session::{Handle, Session, Shadowed, Surroundings, unix_ms};
 use crate::store::Change;
 
 mod task;
@@ -396,7 +397,7 @@ impl Listener for Controller {
             .filter_map(|state| self.owner_of(&key.kind, state, key.namespace.as_ref()))
             .collect();
         owners.dedup();
-        if key.kind == job_kind() && !owners.is_empty() {
+        if key.kind == job::kind() && !owners.is_empty() {
             lock(&self.around.jobs).changed(key, new.as_deref());
         }
         if new.is_none() {

@@ -45,7 +45,7 @@ use crate::metrics::{ApiLabels, Metrics, PluginLabels, WaitLabels};
 use crate::rates::{Admission, Rates};
 use crate::registry::Version;
 
-pub(crate) use jobs::{JobLedger, job_kind};
+pub(crate) use jobs::JobLedger;
 pub(crate) use notes::Notes;
 pub(crate) use shadowed::Shadowed;
 pub(crate) use status::unix_ms;

@@ -1,18 +1,108 @@
-//! Which Jobs a plugin may start: an allow-list of fields, and the bounds of its grant. Pure.
+//! Which Jobs a plugin may start, and as what: an allow-list of fields, the bounds of its grant, and what
+//! the host adds. Pure, and the same in a cluster, in shadow mode and in the cluster in memory.
 //!
 //! The Job is walked field by field; whatever is not on the list is refused by its path, so that a field
 //! that Kubernetes adds later is refused until somebody has looked at it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::authority::JobAuthority;
 use crate::grant::{JobGrant, Profile, SecretUse};
+use crate::object::{Gvk, ObjectKey, ObjectRef, owned_by};
+use crate::port::{KubeError, StartError, Started};
 
 mod fields;
 
+/// The annotation that names the plugin and controller which started a Job.
+const STARTED_BY: &str = "joch.dev/started-by";
+
+/// The kind of Jobs.
+#[must_use]
+pub fn kind() -> Gvk {
+    Gvk::new("batch", "v1", "Job")
+}
+
+/// Who starts a Job, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Starter<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// The controller's name.
+    pub controller: &'a str,
+    /// The object that is reconciled, and will own the Job.
+    pub primary: &'a ObjectKey,
+    /// Its uid.
+    pub uid: &'a str,
+}
+
+impl Starter<'_> {
+    /// The key of a Job: in the primary's namespace, under the name that it carries.
+    ///
+    /// # Errors
+    /// [`KubeError::Invalid`] without a name or a namespace, or with a name that no object can have.
+    pub fn key(&self, job: &Value) -> Result<ObjectKey, KubeError> {
+        let name = job.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let Some(namespace) = self.primary.namespace.clone().filter(|_| !name.is_empty()) else {
+            let text = "a Job needs a name, and a primary in a namespace".to_owned();
+            return Err(KubeError::Invalid(text));
+        };
+        let key = ObjectKey { kind: kind(), namespace: Some(namespace), name: name.to_owned() };
+        if key.is_plain() {
+            return Ok(key);
+        }
+        Err(KubeError::Invalid(format!("no object can be named {key}")))
+    }
+
+    /// The Job as it is sent: with what only the host may say about its place, owner and origin.
+    #[must_use]
+    pub fn adorn(&self, mut job: Value, key: &ObjectKey) -> Value {
+        let metadata = json!({
+            "namespace": key.namespace,
+            "ownerReferences": owned_by(self.primary, self.uid),
+            "annotations": {STARTED_BY: format!("{}/{}", self.plugin, self.controller)},
+        });
+        let ours = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata});
+        json_patch::merge(&mut job, &ours);
+        job
+    }
+}
+
+/// What a Job that bears the name already means for a start; `own` says that the primary controls it. It is
+/// never adopted from somebody else.
+///
+/// # Errors
+/// [`StartError::NameTerminating`] if it is being deleted, [`StartError::NameTaken`] if it is not the
+/// primary's own.
+pub fn held(found: ObjectRef, own: bool, deleting: bool) -> Result<Started, StartError> {
+    match (own, deleting) {
+        (_, true) => Err(StartError::NameTerminating(found)),
+        (true, false) => Ok(Started::AlreadyRunning(found)),
+        (false, false) => Err(StartError::NameTaken(found)),
+    }
+}
+
+/// Checks a Job against the allow-list and all bounds; gives how many may be unfinished at once.
+///
+/// # Errors
+/// [`StartError::Refused`]; `denied` tells of a missing grant, which is not the Job's fault.
+pub fn admit(
+    job: &Value,
+    authority: Option<&JobAuthority>,
+    denied: impl FnOnce(String) -> KubeError,
+) -> Result<u32, StartError> {
+    let Some(authority) = authority else {
+        return Err(StartError::Refused(denied("jobs (grant.jobs)".to_owned())));
+    };
+    match check(job, authority) {
+        Ok(()) => Ok(authority.requested.max_active.min(authority.granted.max_active)),
+        Err(Refusal::Grant(missing)) => Err(StartError::Refused(denied(missing))),
+        Err(Refusal::Field(text)) => Err(StartError::Refused(KubeError::Invalid(text))),
+    }
+}
+
 /// Why a Job may not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+enum Refusal {
     /// A field that no plugin's Job may have, or a value that it may not take; by its path.
     #[error("{0}")]
     Field(String),
@@ -22,10 +112,7 @@ pub enum Refusal {
 }
 
 /// Checks a Job against the allow-list and against each bound as requested and as granted.
-///
-/// # Errors
-/// [`Refusal`], which names the field or the missing grant.
-pub fn check(job: &Value, authority: &JobAuthority) -> Result<(), Refusal> {
+fn check(job: &Value, authority: &JobAuthority) -> Result<(), Refusal> {
     fields::walk(job, &fields::JOB, "job").map_err(Refusal::Field)?;
     let pod = job
         .pointer("/spec/template/spec")

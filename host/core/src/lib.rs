@@ -24,3 +24,4 @@ pub mod queue;
 pub mod selector;
 pub mod status;
 pub mod time;
+pub mod told;

@@ -15,8 +15,10 @@ use crate::quantity::{Bytes, Time};
 
 mod limits;
 mod metric;
+mod served;
 
 pub use metric::{MetricKind, MetricSpec};
+pub use served::Unserved;
 
 /// Everything that a plugin says about itself.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

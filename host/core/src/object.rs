@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// A kind of resource. Written `v1/ConfigMap` or `batch/v1/Job`; the core group is the empty string.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,6 +111,18 @@ pub struct ObjectRef {
     pub key: ObjectKey,
     /// The object's uid, if this very one is meant.
     pub uid: Option<String>,
+}
+
+/// The owner references of what a primary owns: itself, as the one that controls.
+#[must_use]
+pub fn owned_by(primary: &ObjectKey, uid: &str) -> Value {
+    json!([{
+        "apiVersion": primary.kind.api_version(),
+        "kind": primary.kind.kind,
+        "name": primary.name,
+        "uid": uid,
+        "controller": true,
+    }])
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use joch_bindings::v0_1::joch::controller::{context, types};
 use joch_bindings::v0_1::{Controller, ControllerPre};
-use joch_core::manifest::Limits;
+use joch_core::manifest::{Limits, Manifest};
 use joch_core::name::{Digest, PluginName};
 use joch_core::outcome::{Failure, Outcome};
 use joch_core::port::{Call, Invoke, Purpose, Report, Session};
@@ -33,8 +33,25 @@ pub struct PluginSpec {
     pub limits: Limits,
     /// Whether the manifest requests `[[grant.http]]`: only then `wasi:http` is linked.
     pub http: bool,
+    /// Whether the manifest names a finalizer: then the component has to export what serves it.
+    pub finalizer: bool,
     /// The settings that `joch:runtime/config` hands out: a JSON object, `{}` if there are none.
     pub config: String,
+}
+
+impl PluginSpec {
+    /// What a manifest says of it; `config` is the operator's.
+    #[must_use]
+    pub fn of(manifest: &Manifest, digest: Digest, config: String) -> Self {
+        Self {
+            name: manifest.plugin.name.clone(),
+            digest,
+            limits: manifest.limits.clone(),
+            http: !manifest.grant.http.is_empty(),
+            finalizer: manifest.controllers.iter().any(|spec| spec.finalizer.is_some()),
+            config,
+        }
+    }
 }
 
 /// A version of a plugin that can be called.
@@ -57,7 +74,8 @@ impl Plugin {
     /// Links a component. Nothing of it runs yet; see [`Self::trial`].
     ///
     /// # Errors
-    /// [`LoadError::Import`], [`LoadError::NotRequested`], [`LoadError::Export`] or [`LoadError::Mismatch`], which name the interface.
+    /// [`LoadError::Import`], [`LoadError::NotRequested`], [`LoadError::Export`], [`LoadError::Finalizer`] or
+    /// [`LoadError::Mismatch`], which name the interface.
     pub fn new(
         engine: &Engine,
         component: &Component,
@@ -68,15 +86,10 @@ impl Plugin {
             .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         let config = Arc::from(spec.config.as_str());
         let finalize = imports::finalize(&component.0);
+        if spec.finalizer && finalize.is_none() {
+            return Err(LoadError::Finalizer);
+        }
         Ok(Self { engine: engine.clone(), pre, finalize, spec, config })
-    }
-
-    /// Checks that the component can be called for an object that is being deleted.
-    ///
-    /// # Errors
-    /// [`LoadError::Finalizer`] if it does not export what its manifest promises by naming a finalizer.
-    pub fn require_finalizer(&self) -> Result<(), LoadError> {
-        self.finalize.map(drop).ok_or(LoadError::Finalizer)
     }
 
     /// What the plugin was made with.

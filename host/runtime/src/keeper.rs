@@ -21,9 +21,8 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::board::Board;
-use crate::grants;
 use crate::load::{Loader, Refused};
-use crate::record::{Live, Refusal};
+use crate::record::{Grants, Live, Refusal};
 use crate::wanted::{Attempt, Wanted};
 
 /// After what time something that may pass is tried again.
@@ -226,7 +225,7 @@ impl Keeper {
         let number = version.manifest.plugin.version.clone();
         let digest = version.digest;
         info!(plugin = %self.name, version = number, digest = digest.short(), took = ?took, "plugin is live");
-        let grants = grants::view(&version.authority);
+        let grants = Grants::of(&version.authority);
         if !grants.missing.is_empty() {
             warn!(plugin = %self.name, missing = grants.missing.join(", "), "optional grants are missing");
         }

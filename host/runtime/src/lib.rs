@@ -8,7 +8,6 @@ mod args;
 mod board;
 mod fleet;
 mod folder;
-mod grants;
 mod keeper;
 mod load;
 mod progress;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use joch_artifact::{CompileCache, EntryError, Package};
 use joch_controller::{Accesses, Registry, RegistryError, ShadowLog, Trial, Version};
 use joch_core::authority::GrantError;
-use joch_core::manifest::PluginKind;
+use joch_core::manifest::Unserved;
 use joch_core::name::{Digest, PluginName};
 use joch_core::outcome::Failure;
 use joch_crds::joch::PluginMode;
@@ -32,10 +32,8 @@ pub(crate) enum Refused {
     Source(String),
     #[error("its digest is {found}, but only {wanted} is accepted (spec.digest)")]
     Digest { found: Digest, wanted: String },
-    #[error("it is a framework adapter: those are run by joch-worker, not by this host")]
-    Adapter,
-    #[error("it was built for track {0:?} of the interfaces; this host serves {tracks}", tracks = TRACKS.join(", "))]
-    Track(String),
+    #[error(transparent)]
+    Unserved(#[from] Unserved),
     #[error("{0}")]
     Spec(String),
     #[error(transparent)]
@@ -61,14 +59,18 @@ impl Refused {
         match self {
             Self::Source(_) => "SourceUnusable",
             Self::Digest { .. } => "DigestMismatch",
-            Self::Adapter => "NotAController",
-            Self::Track(_) => "UnknownTrack",
+            Self::Unserved(Unserved::Adapter) => "NotAController",
+            Self::Unserved(Unserved::Track { .. }) => "UnknownTrack",
             Self::Spec(_) => "InvalidSpec",
             Self::Grants(GrantError::Missing { .. }) => "MissingGrants",
             Self::Grants(GrantError::Forbidden) => "ForbiddenGrants",
             Self::Access(_) => "HostNotPermitted",
             Self::Load(
-                LoadError::Import(_) | LoadError::Export { .. } | LoadError::Mismatch(_),
+                LoadError::Import(_)
+                | LoadError::NotRequested(_)
+                | LoadError::Export { .. }
+                | LoadError::Finalizer
+                | LoadError::Mismatch(_),
             ) => "WrongWorld",
             Self::Load(LoadError::Trial(_)) => "TrialFailed",
             Self::Load(_) => "DoesNotCompile",
@@ -120,12 +122,7 @@ impl Loader {
         proven: bool,
     ) -> Result<Version, Refused> {
         let Package { digest, mut manifest, bytes } = package;
-        if manifest.plugin.kind == PluginKind::Adapter {
-            return Err(Refused::Adapter);
-        }
-        if !TRACKS.contains(&manifest.plugin.track.as_str()) {
-            return Err(Refused::Track(manifest.plugin.track));
-        }
+        manifest.served_by(TRACKS)?;
         let Attempt { grants, limits, config, mode, .. } = attempt;
         // The Plugin object's name is the identity; one artifact may run under two names.
         manifest.plugin.name = name.clone();
@@ -141,17 +138,8 @@ impl Loader {
             warn!(plugin = %name, first, others, "what the host itself may do is not known");
         }
         let component = self.component(&digest, bytes).await?;
-        let spec = PluginSpec {
-            name: name.clone(),
-            digest,
-            limits: manifest.limits.clone(),
-            http: !manifest.grant.http.is_empty(),
-            config: config.to_string(),
-        };
+        let spec = PluginSpec::of(&manifest, digest, config.to_string());
         let plugin = Plugin::new(&self.engine, &component, spec)?;
-        if manifest.controllers.iter().any(|controller| controller.finalizer.is_some()) {
-            plugin.require_finalizer()?;
-        }
         plugin.trial().await?;
         let shadow = (*mode == PluginMode::Shadow).then(|| Arc::new(ShadowLog::default()));
         let (code, trial) = (Arc::new(plugin), Trial::new(proven));

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use joch_controller::{ControllerView, ShadowLog};
+use joch_core::authority::Authority;
 use joch_core::probation::Verdict;
+use joch_core::told::{self, Told};
 use joch_crds::joch::{HistoryEntry, HistoryEvent, PluginMode, PluginPhase};
 use serde_json::{Value, json};
 
@@ -39,6 +41,18 @@ pub(crate) struct Grants {
     pub(crate) requested: Vec<String>,
     pub(crate) granted: Vec<String>,
     pub(crate) missing: Vec<String>,
+}
+
+impl Grants {
+    /// The lines of an authority.
+    pub(crate) fn of(authority: &Authority) -> Self {
+        let lines = |told: Vec<Told>| told.iter().map(ToString::to_string).collect();
+        Self {
+            requested: lines(told::requested(authority)),
+            granted: lines(told::granted(authority)),
+            missing: authority.missing_optional.clone(),
+        }
+    }
 }
 
 /// What is known of one plugin.

@@ -50,13 +50,8 @@ pub(super) fn call(subject: &Subject, case: &Case) -> anyhow::Result<Observed> {
     let uid = setting.uid.clone();
     let hands = Arc::new(Hands::new(setting, World::new(cluster, now_unix_ms)));
 
-    let spec = PluginSpec {
-        name: manifest.plugin.name.clone(),
-        digest: subject.package.digest,
-        limits: manifest.limits.clone(),
-        config: Value::Object(case.config.clone()).to_string(),
-        http: !manifest.grant.http.is_empty(),
-    };
+    let config = Value::Object(case.config.clone()).to_string();
+    let spec = PluginSpec::of(manifest, subject.package.digest, config);
     let plugin = Plugin::new(&subject.engine, &subject.component, spec)?;
     let request = Call {
         purpose,

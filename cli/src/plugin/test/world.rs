@@ -3,10 +3,10 @@
 use joch_core::authority::Authority;
 use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::manifest::{ControllerSpec, Manifest, WatchData};
-use joch_core::object::{Gvk, ObjectKey, ObjectRef};
+use joch_core::object::{Gvk, ObjectKey, ObjectRef, owned_by};
 use joch_core::port::{KubeError, Note, field_manager};
 use joch_fake::{Cluster, Error, Filter, Target};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What does not change during the call.
 #[derive(Debug)]
@@ -70,13 +70,7 @@ impl Setting {
 
     /// The owner references of what the primary owns.
     pub(super) fn owners(&self) -> Value {
-        json!([{
-            "apiVersion": self.primary.kind.api_version(),
-            "kind": self.primary.kind.kind,
-            "name": self.primary.name,
-            "uid": self.uid,
-            "controller": true,
-        }])
+        owned_by(&self.primary, &self.uid)
     }
 }
 

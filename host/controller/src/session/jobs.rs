@@ -1,27 +1,18 @@
 //! Starting Jobs: checked, owned, deterministic by name, never adopted from somebody else.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use joch_core::grant::Verb;
-use joch_core::job::{self, Refusal};
-use joch_core::object::{Gvk, ObjectKey, ObjectRef};
+use joch_core::job::{self, Starter};
+use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{KubeError, StartError, Started};
 use kube::api::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Session;
 use crate::cached::Cached;
 use crate::client::{Write, api, send};
 use crate::kinds::lock;
-
-/// The annotation that names the plugin and controller which started a Job.
-const STARTED_BY: &str = "joch.dev/started-by";
-
-/// The kind of Jobs.
-pub(crate) fn job_kind() -> Gvk {
-    Gvk::new("batch", "v1", "Job")
-}
 
 /// The unfinished Jobs of one controller: what its `max-active` counts.
 #[derive(Debug, Default)]
@@ -65,25 +56,13 @@ impl JobLedger {
 
 impl Session {
     pub(super) async fn start_job(&self, text: &str) -> Result<Started, StartError> {
-        let mut document = super::write::parse_object(text).map_err(StartError::Refused)?;
-        let key = self.job_key(&document).map_err(StartError::Refused)?;
-        let denied = |missing: String| {
-            StartError::Refused(self.denied(Verb::Create.as_str(), &key, missing))
-        };
-        let authority = self.version.authority.jobs.as_ref();
-        let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
-        job::check(&document, authority).map_err(|refusal| match refusal {
-            Refusal::Grant(missing) => denied(missing),
-            Refusal::Field(text) => StartError::Refused(KubeError::Invalid(text)),
-        })?;
-        if let Some(held) = self.around.views.get(&key.kind).and_then(|view| view.get(&key)) {
-            return self.classify(&key, &held);
+        let (key, document, limit) = self.job(text)?;
+        if let Some(held) = self.job_held(&key) {
+            return held;
         }
-        let limit = authority.requested.max_active.min(authority.granted.max_active);
         if !lock(&self.around.jobs).book(&key, limit) {
             return Err(StartError::OverBudget(limit));
         }
-        self.adorn(&mut document, key.namespace.as_deref());
         let started = self.create_job(&key, document).await;
         if !matches!(started, Ok(Started::Created(_) | Started::AlreadyRunning(_))) {
             lock(&self.around.jobs).release(&key);
@@ -91,15 +70,26 @@ impl Session {
         started
     }
 
-    /// The key of a Job: in the primary's namespace, under the name that it carries.
-    pub(super) fn job_key(&self, document: &Value) -> Result<ObjectKey, KubeError> {
-        let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let Some(namespace) = self.namespace().filter(|_| !name.is_empty()) else {
-            let text = "a Job needs a name, and a primary in a namespace".to_owned();
-            return Err(KubeError::Invalid(text));
+    /// A guest's Job as it would be sent, if rules and grants allow it, and how many may be unfinished.
+    pub(super) fn job(&self, text: &str) -> Result<(ObjectKey, Value, u32), StartError> {
+        let document = super::write::parse_object(text).map_err(StartError::Refused)?;
+        let starter = Starter {
+            plugin: self.version.plugin(),
+            controller: &self.around.controller,
+            primary: &self.key,
+            uid: &self.primary.uid,
         };
-        let namespace = Some(namespace.to_owned());
-        Ok(ObjectKey { kind: job_kind(), namespace, name: name.to_owned() })
+        let key = starter.key(&document).map_err(StartError::Refused)?;
+        let denied = |missing| self.denied(Verb::Create.as_str(), &key, missing);
+        let limit = job::admit(&document, self.version.authority.jobs.as_ref(), denied)?;
+        let document = starter.adorn(document, &key);
+        Ok((key, document, limit))
+    }
+
+    /// What the Job of that name means for a start, if the cache holds one.
+    pub(super) fn job_held(&self, key: &ObjectKey) -> Option<Result<Started, StartError>> {
+        let held = self.around.views.get(&key.kind)?.get(key)?;
+        Some(self.classify(key, &held))
     }
 
     async fn create_job(&self, key: &ObjectKey, document: Value) -> Result<Started, StartError> {
@@ -133,40 +123,23 @@ impl Session {
         }
     }
 
-    /// What a Job that bears the name means for the start.
-    pub(super) fn classify(
-        &self,
-        key: &ObjectKey,
-        held: &Arc<Cached>,
-    ) -> Result<Started, StartError> {
+    fn classify(&self, key: &ObjectKey, held: &Cached) -> Result<Started, StartError> {
         let found = ObjectRef { key: key.clone(), uid: Some(held.uid.clone()) };
         let own = held.controller().is_some_and(|owner| owner.uid == self.primary.uid);
-        match (own, held.deleting) {
-            (_, true) => Err(StartError::NameTerminating(found)),
-            (true, false) => Ok(Started::AlreadyRunning(found)),
-            (false, false) => Err(StartError::NameTaken(found)),
-        }
-    }
-
-    /// Adds what only the host may say: namespace, owner, annotation.
-    fn adorn(&self, document: &mut Value, namespace: Option<&str>) {
-        let by = format!("{}/{}", self.version.plugin(), self.around.controller);
-        let metadata = json!({
-            "namespace": namespace,
-            "ownerReferences": [self.owner()],
-            "annotations": {STARTED_BY: by},
-        });
-        let ours = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata});
-        json_patch::merge(document, &ours);
+        job::held(found, own, held.deleting)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
     use super::*;
 
     fn key(name: &str) -> ObjectKey {
-        ObjectKey { kind: job_kind(), namespace: Some("a".into()), name: name.into() }
+        ObjectKey { kind: job::kind(), namespace: Some("a".into()), name: name.into() }
     }
 
     fn job(finished: bool) -> Arc<Cached> {
@@ -176,7 +149,7 @@ mod tests {
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "uid": "u"},
             "status": {"conditions": conditions}
         });
-        Cached::new(&job_kind(), serde_json::from_value(object).unwrap()).unwrap()
+        Cached::new(&job::kind(), serde_json::from_value(object).unwrap()).unwrap()
     }
 
     #[test]

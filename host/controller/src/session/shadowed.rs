@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use joch_core::grant::{KubeCall, Verb};
-use joch_core::job::{self, Refusal};
 use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::{
     self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Operation, Query, Reach,
@@ -18,7 +17,7 @@ use joch_core::time::rfc3339;
 use serde_json::Value;
 
 use super::write::parse_object;
-use super::{Session, job_kind, unix_ms};
+use super::{Session, unix_ms};
 use crate::kinds::lock;
 use crate::metrics::PluginLabels;
 use crate::shadow::ShadowLog;
@@ -152,21 +151,9 @@ impl port::Session for Shadowed {
     }
 
     async fn start_job(&self, text: String) -> Result<Started, StartError> {
-        let session = &self.session;
-        let document = parse_object(&text).map_err(StartError::Refused)?;
-        let key = session.job_key(&document).map_err(StartError::Refused)?;
-        let denied = |missing: String| {
-            StartError::Refused(session.denied(Verb::Create.as_str(), &key, missing))
-        };
-        let authority = session.version.authority.jobs.as_ref();
-        let authority = authority.ok_or_else(|| denied("jobs (grant.jobs)".to_owned()))?;
-        job::check(&document, authority).map_err(|refusal| match refusal {
-            Refusal::Grant(missing) => denied(missing),
-            Refusal::Field(text) => StartError::Refused(KubeError::Invalid(text)),
-        })?;
-        let view = session.around.views.get(&job_kind());
-        if let Some(held) = view.and_then(|view| view.get(&key)) {
-            return session.classify(&key, &held);
+        let (key, document, _) = self.session.job(&text)?;
+        if let Some(held) = self.session.job_held(&key) {
+            return held;
         }
         self.record("start", &key, &document.to_string());
         Ok(Started::Created(ObjectRef { key, uid: Some(NOWHERE.to_owned()) }))

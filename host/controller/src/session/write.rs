@@ -5,9 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use joch_core::grant::{KubeCall, Verb};
-use joch_core::object::ObjectKey;
+use joch_core::object::{ObjectKey, owned_by};
 use joch_core::port::{Change, Json, KubeError, Operation};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
 use serde_json::{Value, json};
 
@@ -219,22 +218,10 @@ impl Session {
         };
         metadata.remove("managedFields");
         if owned {
-            let owner = serde_json::to_value([self.owner()]).map_err(invalid)?;
+            let owner = owned_by(&self.key, &self.primary.uid);
             metadata.insert("ownerReferences".to_owned(), owner);
         }
         Ok(document)
-    }
-
-    /// The owner reference to the primary.
-    pub(super) fn owner(&self) -> OwnerReference {
-        OwnerReference {
-            api_version: self.key.kind.api_version(),
-            kind: self.key.kind.kind.clone(),
-            name: self.key.name.clone(),
-            uid: self.primary.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: None,
-        }
     }
 }
 

@@ -126,3 +126,82 @@ fn a_missing_grant_is_told_from_a_field_that_nobody_may_set() {
     host_network["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
     assert!(matches!(check(&host_network, &authority), Err(Refusal::Field(_))));
 }
+
+fn primary(namespace: Option<&str>) -> ObjectKey {
+    let namespace = namespace.map(str::to_owned);
+    ObjectKey { kind: Gvk::new("a.io", "v1", "A"), namespace, name: "a".to_owned() }
+}
+
+fn starter(primary: &ObjectKey) -> Starter<'_> {
+    Starter { plugin: "p", controller: "c", primary, uid: "u" }
+}
+
+#[test]
+fn a_job_has_a_plain_name_in_the_primarys_namespace() {
+    let there = primary(Some("team"));
+    let key = starter(&there).key(&job()).unwrap();
+    assert_eq!(key.to_string(), "Job team/j");
+    let elsewhere = json!({"metadata": {"name": "j", "namespace": "other"}});
+    assert_eq!(starter(&there).key(&elsewhere), Ok(key));
+    for (primary, job, part) in [
+        (primary(None), job(), "a primary in a namespace"),
+        (primary(Some("team")), json!({}), "needs a name"),
+        (
+            primary(Some("team")),
+            json!({"metadata": {"name": "j/status"}}),
+            "no object can be named",
+        ),
+    ] {
+        let Err(KubeError::Invalid(text)) = starter(&primary).key(&job) else { panic!("{job}") };
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn what_the_host_says_about_a_job_replaces_what_the_guest_says() {
+    let there = primary(Some("team"));
+    let starter = starter(&there);
+    let mut said = job();
+    said["metadata"]["namespace"] = "other".into();
+    said["metadata"]["annotations"] = json!({"joch.dev/started-by": "somebody", "kept": "yes"});
+    let sent = starter.adorn(said, &starter.key(&job()).unwrap());
+    assert_eq!(
+        sent["metadata"],
+        json!({
+            "name": "j", "namespace": "team", "labels": {"a": "b"},
+            "annotations": {"joch.dev/started-by": "p/c", "kept": "yes"},
+            "ownerReferences": [
+                {"apiVersion": "a.io/v1", "kind": "A", "name": "a", "uid": "u", "controller": true}
+            ],
+        })
+    );
+    assert_eq!(sent["spec"], job()["spec"]);
+}
+
+#[test]
+fn a_job_that_bears_the_name_is_never_adopted() {
+    let found = || ObjectRef { key: primary(None), uid: None };
+    assert_eq!(held(found(), true, false), Ok(Started::AlreadyRunning(found())));
+    assert_eq!(held(found(), false, false), Err(StartError::NameTaken(found())));
+    for own in [true, false] {
+        assert_eq!(held(found(), own, true), Err(StartError::NameTerminating(found())));
+    }
+}
+
+#[test]
+fn only_a_missing_grant_is_a_denial() {
+    let few = JobGrant { max_active: 3, ..grant(Profile::Baseline) };
+    let whole = JobAuthority { requested: grant(Profile::Baseline), granted: few };
+    let denied = |missing: String| KubeError::Other(format!("denied: {missing}"));
+    let admit = |job: &Value, authority| match admit(job, authority, denied) {
+        Err(StartError::Refused(KubeError::Other(text) | KubeError::Invalid(text))) => text,
+        other => format!("{other:?}"),
+    };
+    assert_eq!(admit(&job(), Some(&whole)), "Ok(3)");
+    assert_eq!(admit(&job(), None), "denied: jobs (grant.jobs)");
+    let mut other = job();
+    other["spec"]["template"]["spec"]["serviceAccountName"] = "root".into();
+    assert!(admit(&other, Some(&whole)).starts_with("denied: service account \"root\""));
+    other["spec"]["template"]["spec"]["hostNetwork"] = true.into();
+    assert!(admit(&other, Some(&whole)).starts_with("job.spec.template.spec.hostNetwork is not"));
+}

@@ -37,7 +37,7 @@ async fn figures() {
     let name = "sample".parse().unwrap();
     let (digest, config) = (Digest::of(&bytes), "{}".to_owned());
     let limits = Limits { memory: Bytes(64 << 20), ..limits() };
-    let spec = PluginSpec { name, digest, limits, http: false, config };
+    let spec = PluginSpec { name, digest, limits, http: false, finalizer: false, config };
     let plugin = Plugin::new(&engine, &loaded, spec).unwrap();
     plugin.trial().await.unwrap();
     println!("map, link, try: {:?}", start.elapsed());

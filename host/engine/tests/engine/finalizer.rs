@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use joch_core::outcome::{Failure, Outcome};
 use joch_core::port::{Invoke as _, Purpose};
-use joch_engine::LoadError;
+use joch_engine::{LoadError, Plugin, PluginSpec};
 
 use crate::guest::{DONE, Guest};
-use crate::session::{Fake, call, engine, limits, plugin};
+use crate::session::{Fake, call, component, engine, limits, plugin, spec};
 
 /// Answers `reconcile` with `done` and `finalize` with `requeue` after 7 ms.
 const CLEAN_UP: Guest = Guest {
@@ -25,7 +25,6 @@ const CLEAN_UP: Guest = Guest {
 #[tokio::test]
 async fn the_purpose_of_a_call_chooses_the_function() {
     let plugin = plugin(&engine(), CLEAN_UP, limits());
-    plugin.require_finalizer().unwrap();
     plugin.trial().await.unwrap();
     let reconcile = plugin.call(call(Fake::default())).await;
     assert_eq!(reconcile.result, Ok(Outcome::Done));
@@ -37,8 +36,15 @@ async fn the_purpose_of_a_call_chooses_the_function() {
 
 #[tokio::test]
 async fn a_component_that_does_not_export_it_is_told_what_is_missing() {
-    let plugin = plugin(&engine(), DONE, limits());
-    assert_eq!(plugin.require_finalizer(), Err(LoadError::Finalizer));
+    let engine = engine();
+    let promised = |guest: Guest| {
+        let bytes = component(guest);
+        let spec = PluginSpec { finalizer: true, ..spec(&bytes, limits()) };
+        Plugin::new(&engine, &engine.load(&bytes).unwrap(), spec).map(drop)
+    };
+    assert_eq!(promised(DONE), Err(LoadError::Finalizer));
+    assert_eq!(promised(CLEAN_UP), Ok(()));
+    let plugin = plugin(&engine, DONE, limits());
     let sentence = LoadError::Finalizer.to_string();
     for part in ["joch:controller/finalizer", "plugin.toml"] {
         assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");

@@ -26,7 +26,7 @@ fn error_with(wat: &str, http: bool) -> LoadError {
 
 fn spec(bytes: &[u8], http: bool) -> PluginSpec {
     let (name, digest) = ("sample".parse().unwrap(), Digest::of(bytes));
-    PluginSpec { name, digest, limits: limits(), http, config: String::new() }
+    PluginSpec { name, digest, limits: limits(), http, finalizer: false, config: String::new() }
 }
 
 #[test]

@@ -117,16 +117,19 @@ pub(crate) fn component(guest: Guest) -> Vec<u8> {
 /// The guest, loaded.
 pub(crate) fn plugin(engine: &Engine, guest: Guest, limits: Limits) -> Plugin {
     let bytes = component(guest);
-    let loaded = engine.load(&bytes).unwrap();
-    let name = "sample".parse().unwrap();
-    let spec = PluginSpec {
-        name,
-        digest: Digest::of(&bytes),
+    Plugin::new(engine, &engine.load(&bytes).unwrap(), spec(&bytes, limits)).unwrap()
+}
+
+/// What distinguishes the plugins of most tests: nothing.
+pub(crate) fn spec(bytes: &[u8], limits: Limits) -> PluginSpec {
+    PluginSpec {
+        name: "sample".parse().unwrap(),
+        digest: Digest::of(bytes),
         limits,
         http: false,
+        finalizer: false,
         config: "{}".to_owned(),
-    };
-    Plugin::new(engine, &loaded, spec).unwrap()
+    }
 }
 
 /// A call for `ConfigMap default/sample`.
