@@ -93,7 +93,7 @@ fn what_was_released_of_a_track_fits_what_there_is_now() {
 fn everything(release: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = read(&mut resolve, &root().join("wit/released").join(release), "");
-    let world = resolve.packages[package].worlds["finalizing-controller"];
+    let world = resolve.select_world(&[package], Some("finalizing-controller")).unwrap();
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
