@@ -1,5 +1,7 @@
 //! `joch plugin check`.
 
+use std::path::Path;
+
 use crate::project::project;
 use crate::run::{Place, Ran};
 
@@ -110,6 +112,25 @@ fn each_check_fails_for_its_own_reason() {
     place.joch(&["plugin", "pack", "component.wasm", "plugin.toml", "-o", "p.wasm"]).good();
     let ran = place.joch(&["plugin", "check", "p.wasm"]);
     fails(&ran, "interfaces", "does not export `joch:controller/reconciler@0.1.0`");
+}
+
+#[test]
+fn a_finalizer_in_the_manifest_demands_the_export() {
+    let manifest = "[[controller]]\nfinalizer = \"example.com/clean-up\"";
+    let place = changed("[[controller]]", manifest);
+    let ran = place.joch(&["plugin", "check", "p.wasm"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+
+    // A component that exports no finalizer.
+    let archived = "../tests/fixtures/abi/0.1.0/c-controller.wasm";
+    let without = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(archived)).unwrap();
+    place.write("component.wasm", without);
+    place.joch(&["plugin", "pack", "component.wasm", "plugin.toml", "-o", "p.wasm"]).good();
+    let ran = place.joch(&["plugin", "check", "p.wasm"]);
+    fails(&ran, "interfaces", "does not export `joch:controller/finalizer@0.1.0`");
+    place.write("plugin.toml", project().text("plugin.toml"));
+    place.joch(&["plugin", "pack", "component.wasm", "plugin.toml", "-o", "p.wasm"]).good();
+    assert_eq!(place.joch(&["plugin", "check", "p.wasm"]).code, 0);
 }
 
 #[test]

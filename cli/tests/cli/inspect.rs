@@ -29,7 +29,7 @@ fn a_plugin_is_described_for_people() {
 fn a_plugin_is_described_for_programs() {
     let json: serde_json::Value = serde_json::from_str(&inspect("json")).unwrap();
     assert_eq!(json["controllers"][0]["reconciles"][0], "example.com/v1alpha1/Banner");
-    assert_eq!(json["requests"][0]["where"], "same namespace");
+    assert_eq!(json["requests"][0]["where"], "the same namespace");
     let exports = json["exports"].as_array().unwrap();
     assert!(exports.contains(&"joch:controller/reconciler@0.1.0".into()), "{exports:?}");
     assert_eq!(json["limits"]["memory"], "64Mi");

@@ -1,6 +1,7 @@
 //! One project made from the template and built for real, for all tests of this program.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::run::{Place, Ran};
@@ -15,6 +16,26 @@ pub(crate) struct Project {
 /// The folder of all that cargo builds here: dependencies that are compiled already are not compiled again.
 fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
+
+/// A test's guest of the repository that does what its object says, as a component without manifest; and its
+/// manifest.
+pub(crate) fn puppet() -> &'static (Vec<u8>, String) {
+    static PUPPET: OnceLock<(Vec<u8>, String)> = OnceLock::new();
+    PUPPET.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let built = Command::new("cargo")
+            .current_dir(&root)
+            .args(["build", "--offline", "--locked", "--profile", "guest"])
+            .args(["--target", "wasm32-wasip2", "-p", "puppet"])
+            .env("CARGO_TARGET_DIR", target())
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let component = std::fs::read(target().join("wasm32-wasip2/guest/puppet.wasm")).unwrap();
+        let manifest = root.join("tests/guests/puppet/plugin.toml");
+        (component, std::fs::read_to_string(manifest).unwrap())
+    })
 }
 
 /// A place where a build finds what is compiled, and asks no registry.

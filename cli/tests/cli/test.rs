@@ -1,6 +1,6 @@
 //! `joch plugin test`: the built component in worlds of cases.
 
-use crate::project::project;
+use crate::project::{project, puppet};
 use crate::run::{Place, Ran};
 
 /// A place with the project's component under a manifest that is changed as told, and one case file.
@@ -124,6 +124,72 @@ fn the_limits_of_the_manifest_hold() {
     let limit = ("[[grant.kube]]", "[limits]\nmemory = \"64Ki\"\n\n[[grant.kube]]");
     let ran = place(&case, limit).joch(&["plugin", "test", "p.wasm"]);
     assert!(ran.code == 1 && ran.stdout.contains("by: MemoryLimit"), "{ran:?}");
+}
+
+const DELETED: &str = "\
+given:
+  - apiVersion: test.joch.dev/v1alpha1
+    kind: Puppet
+    metadata:
+      name: p
+      namespace: team
+      deletionTimestamp: 2026-01-01T00:00:00Z
+      finalizers: [test.joch.dev/clean-up]
+    spec:
+      script: [{ fail: { permanent: true, reason: Wrong, message: reconciled } }]
+      finalize:
+        - delete: { kind: v1/ConfigMap, name: rest }
+        - log: { level: warn, message: swept, fields: { left: '0' } }
+        - log: { level: debug, message: in passing }
+        - requeue: 1500
+  - apiVersion: v1
+    kind: ConfigMap
+    metadata: { name: rest, namespace: team }
+";
+const FINALIZE: &str =
+    "finalize: { kind: test.joch.dev/v1alpha1/Puppet, namespace: team, name: p }\n";
+
+fn try_puppet(case: &str) -> Ran {
+    let (component, manifest) = puppet();
+    let place = Place::new();
+    let finalizer = "[[controller]]\nfinalizer = \"test.joch.dev/clean-up\"";
+    place.write("plugin.toml", manifest.replacen("[[controller]]", finalizer, 1));
+    place.write("component.wasm", component);
+    place.joch(&["plugin", "pack", "component.wasm", "plugin.toml", "-o", "p.wasm"]).good();
+    place.write("cases/case.yaml", case);
+    place.joch(&["plugin", "test", "p.wasm"])
+}
+
+#[test]
+fn a_case_may_finalize() {
+    let expected = "expect:\n  outcome: { requeue-after: 1.5s }\n  objects: []\n\
+        \x20 deleted: [{ kind: v1/ConfigMap, namespace: team, name: rest }]\n";
+    let ran = try_puppet(&format!("{DELETED}{FINALIZE}{expected}"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+
+    // The other function of the same guest, for the same object.
+    let reconcile = FINALIZE.replace("finalize", "reconcile");
+    let ran = try_puppet(&format!("{DELETED}{reconcile}{expected}"));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("\"finalize\":false"), "{ran:?}");
+    let other = FINALIZE.replace("Puppet", "Doll");
+    let given = DELETED.replace("kind: Puppet", "kind: Doll");
+    let error = try_puppet(&format!("{given}{other}")).error();
+    assert!(error.contains("gives the controller doll no finalizer"), "{error}");
+}
+
+#[test]
+fn what_is_logged_is_compared_line_by_line() {
+    let log = |lines: &str| try_puppet(&format!("{DELETED}{FINALIZE}expect:\n  log: {lines}\n"));
+    let ran = log("[in passing, 'warn swept left=\"0\"', '\"finalize\":true']");
+    assert_eq!(ran.code, 0, "a part of a line each, in any order: {ran:?}");
+    let ran = log("[swept, error swept]");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let told: Vec<&str> = ran.stdout.lines().map(str::trim).collect();
+    let place = told.iter().position(|line| line.starts_with("log")).unwrap();
+    assert_eq!(told[place + 1], "- error swept", "{ran:?}");
+    assert!(!told.contains(&"- swept"), "{ran:?}");
+    assert!(told.contains(&"logged: warn swept left=\"0\""), "{ran:?}");
 }
 
 #[test]

@@ -117,6 +117,12 @@ pub fn of_plugin(
         let namespaced =
             namespaced(part.kind).unwrap_or_else(|| part.place != Place::Cluster || elsewhere());
         if let Some(place) = place(part.place, namespaced) {
+            // An apply without the grant to create looks for its object first.
+            let create = Part { verb: Verb::Create, ..*part };
+            let applies = part.verb == Verb::Patch && part.subresource.is_none();
+            if applies && !effective.contains(&create) {
+                needs.add(Verb::Get, part.kind, None, place.clone(), "grants");
+            }
             needs.add(part.verb, part.kind, part.subresource, place, "grants");
         }
     }

@@ -222,11 +222,19 @@ required = false
             (lines(requested(&authority)), lines(granted(&authority)))
         };
         let jobs = JobGrant { max_active: 2, ..manifest.grant.jobs.clone().unwrap() };
-        let (asked, got) = told(Entry { jobs: Some(jobs), ..Entry::default() });
+        let status = KubeRule {
+            verbs: vec!["patch".parse().unwrap()],
+            kinds: vec!["a.io/v1/A".parse().unwrap()],
+            subresources: vec!["status".to_owned()],
+            namespaces: Namespaces::All,
+            required: true,
+        };
+        let (asked, got) = told(Entry { kube: vec![status], jobs: Some(jobs), ..Entry::default() });
         assert_eq!(asked[0], "get, create on v1/ConfigMap in the same namespace");
         assert_eq!(got[0], "get on v1/ConfigMap in the same namespace");
-        assert!(asked.contains(&"patch on a.io/v1/A/status in the same namespace".to_owned()));
-        assert!(!got.iter().any(|line| line.starts_with("patch")), "{got:?}");
+        let report = "patch on a.io/v1/A/status in the same namespace".to_owned();
+        assert!(asked.contains(&report) && got.contains(&report), "{got:?}");
+        assert!(!got.iter().any(|line| line.contains("create")), "{got:?}");
         assert!(asked.contains(&TOKEN.to_owned()) && !got.contains(&TOKEN.to_owned()), "{got:?}");
         assert_eq!(
             got.last().unwrap(),

@@ -107,8 +107,8 @@ impl<T> Change<T> {
         self.send(Verb::Create, &body)
     }
 
-    /// Server-side apply: creates or changes; fields that this controller applied before and omits now
-    /// are removed. What the body leaves out of `apiVersion`, `kind`, name and namespace is filled in.
+    /// Server-side apply: creates, which takes the grant to `create` as well as `patch`, or changes; fields
+    /// that this controller applied before and omits now are removed. What the body leaves out of `apiVersion`, `kind`, name and namespace is filled in.
     ///
     /// # Errors
     ///

@@ -82,6 +82,39 @@ fn writes_are_allowed_denied_and_bounded() -> Result<()> {
 }
 
 #[test]
+fn an_apply_makes_what_is_not_there_only_with_the_grant_to_create() -> Result<()> {
+    on_cluster("capabilities::apply", async |cluster| {
+        let rule =
+            |verbs: &str| format!("{verbs}\"patch\", \"delete\"]\nkinds = [\"v1/ConfigMap\"]");
+        let (with, without) = (rule("\"create\", "), rule(""));
+        let stage = puppet::stage(cluster, "capabilities::apply", &[(&with, &without)]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        config_map(&stage, json!({"metadata": {"name": "there"}, "data": {"a": "1"}})).await?;
+        let body = json!({"body": {"data": {"b": "2"}}});
+        let run = puppet
+            .plays(
+                &host,
+                json!([
+                    {"apply": map("none", body.clone())},
+                    {"apply": map("there", body.clone())},
+                    {"delete": map("there", json!({}))},
+                    {"apply": map("there", body)},
+                ]),
+            )
+            .await?;
+        denied(&run, 0, &["create", "v1/ConfigMap", "not requested"])?;
+        let stored = run.answer(1)?;
+        ensure!(stored["data"] == json!({"a": "1", "b": "2"}), "{stored}");
+        denied(&run, 3, &["create", "v1/ConfigMap", "not requested"])?;
+        for name in ["none", "there"] {
+            ensure!(config_maps(&stage).get_opt(name).await?.is_none(), "{name} was made");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_write_that_names_a_version_or_a_uid_is_refused_when_the_object_is_another_by_now() -> Result<()>
 {
     on_cluster("capabilities::versions", async |cluster| {

@@ -86,6 +86,9 @@ impl port::Session for Shadowed {
                 ("create", document.to_string(), document)
             }
             Operation::Apply(text) => {
+                if there.is_none() && change.subresource.is_none() {
+                    session.allow(&KubeCall::on(Verb::Create, key), key)?;
+                }
                 let document = session.document(key, text, change.owned)?;
                 let mut object = there.unwrap_or_default();
                 json_patch::merge(&mut object, &document);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use joch_core::grant::{KubeCall, Verb};
+use joch_core::grant::{self, KubeCall, Verb};
 use joch_core::object::{ObjectKey, owned_by};
 use joch_core::port::{Change, Json, KubeError, Operation};
 use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
@@ -60,8 +60,34 @@ impl Session {
         Ok(verb)
     }
 
-    pub(super) async fn write(&self, change: Change) -> Result<Json, KubeError> {
+    /// An apply makes what is not there, which takes the grant to create. Without that grant it is bound to
+    /// the object that is there, by its uid: the API server then makes none, whatever happens meanwhile.
+    async fn bind(&self, change: &mut Change) -> Result<(), KubeError> {
+        let Change { target, subresource, operation, .. } = change;
+        let makes = matches!(operation, Operation::Apply(_)) && subresource.is_none();
+        if !makes || target.uid.is_some() {
+            return Ok(());
+        }
+        let (key, authority) = (&target.key, &self.version.authority);
+        let create = KubeCall::on(Verb::Create, key);
+        let decided =
+            grant::decide(&authority.requested, &authority.granted, &create, self.namespace());
+        let Err(missing) = decided else { return Ok(()) };
+        let cached = self.around.views.get(&key.kind).and_then(|view| view.get(key));
+        let held = match cached {
+            Some(held) => held,
+            None => match self.get_live(key).await {
+                Err(KubeError::NotFound) => return Err(self.denied("create", key, missing)),
+                found => found?,
+            },
+        };
+        target.uid = Some(held.uid.clone());
+        Ok(())
+    }
+
+    pub(super) async fn write(&self, mut change: Change) -> Result<Json, KubeError> {
         let verb = self.allow_write(&change)?;
+        self.bind(&mut change).await?;
         let key = &change.target.key;
         let served = self.served(&key.kind).await?;
         if served.namespaced != key.namespace.is_some() {

@@ -70,6 +70,18 @@ fn only_what_is_both_requested_and_granted_is_needed() {
 }
 
 #[test]
+fn an_apply_without_the_grant_to_create_looks_for_its_object() {
+    let maps = |verbs: &str| {
+        let rule = format!(
+            "[[grant.kube]]\nverbs = [{verbs}]\nkinds = [\"v1/ConfigMap\"]\nnamespaces = \"same\"\n"
+        );
+        let found = texts(&rule, REQUESTED, |_| Some(true)).into_iter();
+        found.filter(|text| text.starts_with("get on v1/ConfigMap")).count()
+    };
+    assert_eq!((maps("\"patch\""), maps("\"create\", \"patch\""), maps("\"delete\"")), (1, 0, 0));
+}
+
+#[test]
 fn a_kind_of_unknown_scope_is_cluster_scoped_only_if_nothing_else_is_said_of_it() {
     let rule = |namespaces: &str| {
         let asks = "[[grant.kube]]\nverbs = [\"get\"]\nkinds = [\"v1/Node\"]\nnamespaces = ";

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod abi;
 mod figures;
 mod finalizer;
 mod guest;

@@ -63,7 +63,8 @@ impl Calls for Host {
         };
         let subresource = draft.subresource.as_deref();
         world.admit(rbac, &draft.target, subresource)?;
-        if verb == Verb::Apply && world.object(&draft.target).is_err() {
+        let makes = verb == Verb::Apply && subresource.is_none();
+        if makes && world.object(&draft.target).is_err() {
             world.admit("create", &draft.target, None)?;
         }
         let body = match (draft.owned, verb) {

@@ -159,6 +159,8 @@ fn what_is_denied_is_not_done() {
             "create ConfigMap team/new is not granted; missing: create on v1/ConfigMap"
         );
         assert!(denied(change("new").create(&json!({})).unwrap_err()));
+        let status = change("new").subresource("status").apply(&json!({ "status": {} }));
+        assert!(matches!(status, Err(Error::NotFound(_))), "it makes no object: {status:?}");
         change("there").apply(&json!({ "data": { "k": "v" } }))?;
         cx.get(ConfigMap::KIND, "there")?;
         assert!(denied(cx.query(ConfigMap::KIND).count().unwrap_err()));

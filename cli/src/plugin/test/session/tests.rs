@@ -61,7 +61,11 @@ fn object(api_version: &str, kind: &str, name: &str, more: Value) -> Value {
 }
 
 fn hands(given: &[Value]) -> Hands {
-    let manifest = Manifest::parse(MANIFEST).unwrap();
+    hands_of(MANIFEST, given)
+}
+
+fn hands_of(manifest: &str, given: &[Value]) -> Hands {
+    let manifest = Manifest::parse(manifest).unwrap();
     let primary = object("a.io/v1", "A", "a", json!({"metadata": {"generation": 3}}));
     let mut cluster = Cluster::new("2026-01-01T00:00:00Z");
     for object in std::iter::once(&primary).chain(given) {
@@ -170,6 +174,19 @@ fn writes_are_owned_counted_and_bounded() {
     let create = change("v1/ConfigMap", "n", Operation::Create("{}".into()));
     wait(hands.write(create.clone())).unwrap();
     assert!(matches!(wait(hands.write(create)), Err(KubeError::OverLimit(_))));
+}
+
+#[test]
+fn an_apply_that_makes_an_object_needs_the_verb_create_too() {
+    let there = object("v1", "ConfigMap", "there", json!({"data": {}}));
+    let hands = hands_of(&MANIFEST.replace("\"create\", ", ""), &[there]);
+    let apply = |name: &str| {
+        let apply = Operation::Apply("{\"data\":{\"a\":\"1\"}}".into());
+        wait(hands.write(change("v1/ConfigMap", name, apply)))
+    };
+    assert!(matches!(apply("new"), Err(KubeError::Denied { verb, .. }) if verb == "create"));
+    assert!(apply("there").is_ok());
+    assert_eq!(hands.world().cluster.writes().len(), 1);
 }
 
 #[test]

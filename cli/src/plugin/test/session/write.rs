@@ -25,6 +25,10 @@ pub(super) fn write(
         let text = "the primary's status is written by status.report only";
         return Err(KubeError::Invalid(text.to_owned()));
     }
+    let is_apply = matches!(change.operation, Operation::Apply(_)) && change.subresource.is_none();
+    if is_apply && world.cluster.get(&target(&key, None)).is_err() {
+        world.allow(setting, &KubeCall::on(Verb::Create, &key), &key)?;
+    }
     let deletes = verb == Verb::Delete;
     let operation = operation(setting, change.operation, change.owned)?;
     world.spend(setting)?;
