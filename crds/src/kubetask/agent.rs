@@ -47,7 +47,7 @@ pub struct AgentSpec {
     /// Secrets that the agent gets, as environment variables or files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "generate", schemars(
-        length(max = 100),
+        length(max = 64),
         extend("x-kubernetes-validations" = [{
             "rule": "self.all(a, !has(a.mountPath) || a.mountPath == '' \
                      || self.exists_one(b, has(b.mountPath) && b.mountPath == a.mountPath))",
