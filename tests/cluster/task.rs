@@ -11,7 +11,7 @@ mod waiting;
 
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::objects::{
-    agent, condition, create, end_pod, phase, task, touch, until_job, until_phase,
+    agent, condition, create, end_pod, phase, task, touch, until_job, until_phase, with,
 };
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
@@ -28,9 +28,7 @@ fn status<'a>(object: &'a DynamicObject, field: &str) -> &'a Value {
 
 /// A Task with these contexts.
 fn task_with(name: &str, contexts: &Value) -> Value {
-    let mut task = task(name);
-    task["spec"]["contexts"] = contexts.clone();
-    task
+    with(task(name), "contexts", contexts.clone())
 }
 
 /// Waits until a Task's condition has a reason.

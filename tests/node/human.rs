@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::cluster::Cluster;
-use joch_tests::objects::{create, kubetask, phase, task, until_phase};
+use joch_tests::objects::{create, kubetask, phase, task, until_phase, with};
 use joch_tests::paths;
 use joch_tests::suite::{on_node, say};
 use joch_tests::wait::{LONG, eventually};
@@ -27,11 +27,11 @@ async fn prepare(cluster: &Cluster) -> Result<Api<DynamicObject>> {
 async fn run(cluster: &Cluster, name: &str, script: &str, keep_alive: Option<u32>) -> Result<()> {
     let mut agent = agent(name, script);
     if let Some(seconds) = keep_alive {
-        agent["spec"]["humanInTheLoop"] = json!({"enabled": true, "keepAliveSeconds": seconds});
+        let human = json!({"enabled": true, "keepAliveSeconds": seconds});
+        agent = with(agent, "humanInTheLoop", human);
     }
     create(&kubetask(cluster.client()?, "Agent", NAMESPACE), &agent).await?;
-    let mut task = task(name);
-    task["spec"]["agentRef"] = json!(name);
+    let task = with(task(name), "agentRef", json!(name));
     create(&kubetask(cluster.client()?, "Task", NAMESPACE), &task).await?;
     Ok(())
 }

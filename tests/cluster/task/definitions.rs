@@ -2,7 +2,7 @@
 //! what upstream's accept and can run, and what `kubectl get` shows.
 
 use anyhow::{Context as _, Result, ensure};
-use joch_tests::objects::{agent, create, task};
+use joch_tests::objects::{agent, create, task, with};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
 use kube::api::{Patch, PatchParams};
@@ -11,9 +11,7 @@ use serde_json::{Value, json};
 use super::task_with;
 
 fn agent_with(field: &str, value: Value) -> Value {
-    let mut agent = agent("a");
-    agent["spec"][field] = value;
-    agent
+    with(agent("a"), field, value)
 }
 
 fn credential(fields: &Value) -> Value {
@@ -32,8 +30,7 @@ fn file(fields: Value) -> Value {
 fn kt_13_42_43_96_what_cannot_run_is_refused_with_a_message() -> Result<()> {
     on_cluster("task::refused", async |cluster| {
         let stage = Stage::new(cluster, "task::refused", &[]).await?;
-        let mut bad_reference = task("t");
-        bad_reference["spec"]["agentRef"] = json!("No/Name");
+        let bad_reference = with(task("t"), "agentRef", json!("No/Name"));
         let mut no_contexts = task("t");
         no_contexts["spec"] = json!({"agentRef": "a"});
         let twice = json!({"name": "c", "secretRef": {"name": "s", "key": "k"}, "mountPath": "/k"});
@@ -70,8 +67,7 @@ fn kt_20_to_45_what_upstream_accepts_and_can_run_is_accepted() -> Result<()> {
         let text = json!({"inline": "x"});
         let both = json!({"inline": "x", "configMapKeyRef": {"name": "m", "key": "k"}});
         let same = json!({"type": "File", "file": {"filePath": "/a", "source": {"inline": "x"}}});
-        let mut by_name = task("t");
-        by_name["spec"]["agentRef"] = json!("");
+        let by_name = with(task("t"), "agentRef", json!(""));
         let tasks = [
             task_with("t", &json!([])),
             task(&"x".repeat(59)),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
-use joch_tests::objects::{agent, condition, create, end_pod, task, until_job, until_phase};
+use joch_tests::objects::{agent, condition, create, end_pod, task, until_job, until_phase, with};
 use joch_tests::proxy::{Action, ApiRequest};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
@@ -144,8 +144,7 @@ fn kt_54_human_in_the_loop_without_a_command_is_told() -> Result<()> {
     on_cluster("task::in_vain", async |cluster| {
         let stage = Stage::new(cluster, "task::in_vain", &["kubetask"]).await?;
         let _host = stage.host().await?;
-        let mut human = agent("default");
-        human["spec"]["humanInTheLoop"] = json!({"enabled": true});
+        let human = with(agent("default"), "humanInTheLoop", json!({"enabled": true}));
         create(&stage.kubetask("Agent"), &human).await?;
         let tasks = stage.kubetask("Task");
         create(&tasks, &task("t")).await?;

@@ -1,7 +1,7 @@
 //! On the definitions that a KubeTask of v3.1 left behind: the same life, nothing loops (SC-15).
 
 use anyhow::{Context as _, Result, ensure};
-use joch_tests::objects::{agent, condition, create, end_pod, task, touch, until_phase};
+use joch_tests::objects::{agent, condition, create, end_pod, task, touch, until_phase, with};
 use joch_tests::paths;
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
@@ -23,17 +23,13 @@ fn sc_15_kt_11_13_73_74_96_the_controller_works_on_the_definitions_of_v3_1() -> 
         let (tasks, agents) = (stage.kubetask("Task"), stage.kubetask("Agent"));
 
         // What our definitions refuse ends clearly.
-        let (long, mut nameless) = (task(&"x".repeat(60)), task("nameless"));
-        create(&tasks, &long).await?;
-        until_reason(&tasks, &"x".repeat(60), "Ready", "InvalidName").await?;
-        nameless["spec"]["agentRef"] = json!("No/Name");
-        create(&tasks, &nameless).await?;
-        let mut accountless = agent("accountless");
-        accountless["spec"]["serviceAccountName"] = json!("");
+        let long = "x".repeat(60);
+        create(&tasks, &task(&long)).await?;
+        until_reason(&tasks, &long, "Ready", "InvalidName").await?;
+        create(&tasks, &with(task("nameless"), "agentRef", json!("No/Name"))).await?;
+        let accountless = with(agent("accountless"), "serviceAccountName", json!(""));
         create(&agents, &accountless).await?;
-        let mut unable = task("unable");
-        unable["spec"]["agentRef"] = json!("accountless");
-        create(&tasks, &unable).await?;
+        create(&tasks, &with(task("unable"), "agentRef", json!("accountless"))).await?;
         let negative = json!({
             "apiVersion": "kubetask.io/v1alpha1", "kind": "KubeTaskConfig",
             "metadata": {"name": "default"},

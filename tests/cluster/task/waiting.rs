@@ -2,7 +2,7 @@
 //! (KT-11, KT-27 to KT-31).
 
 use anyhow::{Context as _, Result, ensure};
-use joch_tests::objects::{agent, condition, create, phase, task, until_phase};
+use joch_tests::objects::{agent, condition, create, phase, task, until_phase, with};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
@@ -48,8 +48,7 @@ fn kt_11_29_31_what_stays_missing_fails_the_task_for_the_same_reason() -> Result
         let (tasks, agents) = (stage.kubetask("Task"), stage.kubetask("Agent"));
         create(&agents, &agent("default")).await?;
         make_map(&stage, "there", "text").await?;
-        let mut without_agent = task("agentless");
-        without_agent["spec"]["agentRef"] = json!("nobody");
+        let without_agent = with(task("agentless"), "agentRef", json!("nobody"));
         for (object, reason, said) in [
             (without_agent, "AgentError", "Agent.kubetask.io \"nobody\" not found"),
             (needs("fileless", "nowhere", "there"), "ContextError", "ConfigMap nowhere not found"),
@@ -87,8 +86,7 @@ fn kt_27_29_30_31_what_appears_starts_the_tasks_that_read_it_and_wakes_no_other(
         let (tasks, agents) = (stage.kubetask("Task"), stage.kubetask("Agent"));
         create(&agents, &agent("default")).await?;
         make_map(&stage, "dir", "text").await?;
-        let mut other = task("other");
-        other["spec"]["agentRef"] = json!("nobody");
+        let other = with(task("other"), "agentRef", json!("nobody"));
         create(&tasks, &other).await?;
         create(&tasks, &needs("one", "m-one", "dir")).await?;
         create(&tasks, &needs("two", "m-two", "dir")).await?;
