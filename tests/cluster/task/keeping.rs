@@ -83,6 +83,11 @@ fn kt_70_71_72_75_76_a_finished_task_goes_when_the_config_says_so_and_takes_all_
 
         let deletions = stage.proxy.record().since(0, |entry| entry.request.verb == "delete");
         ensure!(deletions.len() == 1, "{deletions:?}");
+        // Nothing is deleted by a cache that may lag.
+        let asked = stage.proxy.record().since(0, |entry| {
+            entry.request.resource == "kubetaskconfigs" && entry.request.verb == "get"
+        });
+        ensure!(asked.iter().any(|entry| entry.number < deletions[0].number), "{asked:?}");
         let body = &deletions[0].body;
         ensure!(body["propagationPolicy"] == "Background", "{body}");
         ensure!(body.pointer("/preconditions/uid") == Some(&json!(uid)), "{body}");

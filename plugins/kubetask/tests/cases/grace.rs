@@ -53,6 +53,14 @@ fn the_grace_begins_when_the_status_says_it_not_when_the_task_was_created() {
 }
 
 #[test]
+fn a_status_whose_definition_drops_when_it_was_written_counts_from_its_condition() {
+    let mut task = waiting("AgentError", MISSING, "2026-01-01T12:00:00Z");
+    task.status.as_mut().unwrap().updated_at = None;
+    let (_, outcome) = waits(&task, None, &none(), &settings(30), "2026-01-01T12:00:10Z");
+    assert_eq!(outcome, Outcome::after_secs(20));
+}
+
+#[test]
 fn another_story_or_an_edit_starts_the_clock_anew() {
     let later = "2026-01-01T13:00:00Z";
     for (task, why) in [
