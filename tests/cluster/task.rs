@@ -1,8 +1,17 @@
-//! Tasks on a real control plane: the documented life of a Task, with the exact Job (`kubetask.md` 1.2).
+//! Tasks on a real control plane, by the cases KT-xx of the KubeTask reference: the exact Job, and what the
+//! API server, the Job controller and the garbage collector have a part in.
+
+mod definitions;
+mod keeping;
+mod life;
+mod old_definitions;
+mod samples;
+mod taken;
+mod waiting;
 
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::objects::{
-    agent, condition, create, end_pod, phase, task, touch, until_job, until_phase,
+    agent, condition, create, end_pod, phase, task, touch, until_job, until_phase, with,
 };
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
@@ -10,15 +19,56 @@ use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 
 fn status<'a>(object: &'a DynamicObject, field: &str) -> &'a Value {
     object.data.pointer(&format!("/status/{field}")).unwrap_or(&Value::Null)
 }
 
+/// A Task with these contexts.
+fn task_with(name: &str, contexts: &Value) -> Value {
+    with(task(name), "contexts", contexts.clone())
+}
+
+/// Waits until a Task's condition has a reason.
+async fn until_reason(
+    tasks: &Api<DynamicObject>,
+    name: &str,
+    kind: &str,
+    reason: &str,
+) -> Result<DynamicObject> {
+    eventually(&format!("{name} tells {kind} by {reason}"), LONG, async || {
+        let object = tasks.get(name).await?;
+        let condition = condition(&object, kind).context("no such condition")?;
+        ensure!(condition.get("reason") == Some(&json!(reason)), "{condition}");
+        Ok(object)
+    })
+    .await
+}
+
+/// Waits until an object is gone.
+async fn until_gone<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    eventually(&format!("{name} is gone"), LONG, async || {
+        ensure!(api.get_opt(name).await?.is_none(), "it is there");
+        Ok(())
+    })
+    .await
+}
+
+fn jobs(stage: &Stage) -> Api<Job> {
+    Api::namespaced(stage.client.clone(), &stage.namespace)
+}
+
+fn config_maps(stage: &Stage) -> Api<ConfigMap> {
+    Api::namespaced(stage.client.clone(), &stage.namespace)
+}
+
 #[test]
-fn a_task_becomes_exactly_the_documented_job() -> Result<()> {
+fn kt_01_02_03_04_06_07_09_22_23_a_task_becomes_exactly_the_documented_job() -> Result<()> {
     on_cluster("task::job", async |cluster| {
         let stage = Stage::new(cluster, "task::job", &["kubetask"]).await?;
         let _host = stage.host().await?;
@@ -83,8 +133,11 @@ fn a_task_becomes_exactly_the_documented_job() -> Result<()> {
             );
         }
 
-        let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
-        let map = maps.get("t-context").await?;
+        let map = config_maps(&stage).get("t-context").await?;
+        let of = map.owner_references().first().context("no owner of the ConfigMap")?;
+        ensure!(Some(&of.uid) == made.metadata.uid.as_ref(), "{of:?}");
+        ensure!(of.controller == Some(true) && map.owner_references().len() == 1, "{map:?}");
+        ensure!(serde_json::to_value(map.labels())? == labels, "{map:?}");
         let text = map.data.and_then(|data| data.get("workspace-task.md").cloned());
         ensure!(text.as_deref() == Some("do t"), "{text:?}");
 
@@ -99,7 +152,7 @@ fn a_task_becomes_exactly_the_documented_job() -> Result<()> {
 }
 
 #[test]
-fn a_task_without_its_agent_waits_visibly_and_runs_once_there_is_one() -> Result<()> {
+fn kt_11_12_a_task_without_its_agent_waits_visibly_and_runs_once_there_is_one() -> Result<()> {
     on_cluster("task::no_agent", async |cluster| {
         let stage = Stage::new(cluster, "task::no_agent", &["kubetask"]).await?;
         let _host = stage.host().await?;
@@ -129,15 +182,16 @@ async fn ends(stage: &Stage, name: &str, pod: &str, wanted: &str) -> Result<Dyna
     until_phase(&tasks, name, "Running").await?;
     end_pod(&stage.client, &stage.namespace, &format!("{name}-job"), pod).await?;
     let ended = until_phase(&tasks, name, wanted).await?;
-    for field in ["completionTime", "finishedAt", "startTime"] {
-        ensure!(status(&ended, field).is_string(), "{field}: {ended:?}");
+    for (seeds, common) in [("startTime", "startedAt"), ("completionTime", "finishedAt")] {
+        ensure!(status(&ended, seeds).is_string(), "{seeds}: {ended:?}");
+        ensure!(status(&ended, seeds) == status(&ended, common), "{ended:?}");
     }
-    ensure!(status(&ended, "completionTime") == status(&ended, "finishedAt"), "{ended:?}");
     Ok(ended)
 }
 
 #[test]
-fn a_task_ends_as_its_job_does_and_takes_it_along_when_it_is_deleted() -> Result<()> {
+fn kt_18_60_61_sc_18_a_task_ends_as_its_job_does_and_takes_it_along_when_it_is_deleted()
+-> Result<()> {
     on_cluster("task::ends", async |cluster| {
         let stage = Stage::new(cluster, "task::ends", &["kubetask"]).await?;
         let _host = stage.host().await?;
@@ -148,52 +202,13 @@ fn a_task_ends_as_its_job_does_and_takes_it_along_when_it_is_deleted() -> Result
         ensure!(condition(&bad, "Failed").is_some(), "{bad:?}");
 
         stage.kubetask("Task").delete("good", &DeleteParams::default()).await?;
-        let jobs: Api<Job> = Api::namespaced(stage.client.clone(), &stage.namespace);
-        eventually("the Job is garbage-collected", LONG, async || {
-            let job = jobs.get_opt("good-job").await?;
-            ensure!(job.is_none(), "it is there");
-            Ok(())
-        })
-        .await
+        until_gone(&jobs(&stage), "good-job").await?;
+        until_gone(&config_maps(&stage), "good-context").await
     })
 }
 
 #[test]
-fn a_job_of_somebody_else_is_not_adopted() -> Result<()> {
-    on_cluster("task::foreign", async |cluster| {
-        let stage = Stage::new(cluster, "task::foreign", &["kubetask"]).await?;
-        let jobs: Api<Job> = Api::namespaced(stage.client.clone(), &stage.namespace);
-        let foreign = json!({
-            "metadata": {"name": "t-job"},
-            "spec": {"template": {"spec": {
-                "restartPolicy": "Never", "containers": [{"name": "c", "image": "foreign:1"}],
-            }}},
-        });
-        let foreign =
-            jobs.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
-        create(&stage.kubetask("Agent"), &agent("default")).await?;
-        let _host = stage.host().await?;
-        let tasks = stage.kubetask("Task");
-        create(&tasks, &task("t")).await?;
-        eventually("the Task tells that the name is taken", LONG, async || {
-            let object = tasks.get("t").await?;
-            let ready = condition(&object, "Ready").context("no condition")?;
-            ensure!(ready.get("reason") == Some(&json!("JobNameTaken")), "{ready}");
-            Ok(())
-        })
-        .await?;
-        let after = jobs.get("t-job").await?;
-        ensure!(after.owner_references().is_empty(), "it was adopted: {after:?}");
-        ensure!(
-            after.uid() == foreign.uid() && after.spec == foreign.spec,
-            "it was changed: {after:?}"
-        );
-        Ok(())
-    })
-}
-
-#[test]
-fn a_settled_task_causes_no_write() -> Result<()> {
+fn kt_66_a_settled_task_causes_no_write() -> Result<()> {
     on_cluster("task::settled", async |cluster| {
         let stage = Stage::new(cluster, "task::settled", &["kubetask"]).await?;
         let host = stage.host().await?;

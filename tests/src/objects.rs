@@ -44,6 +44,15 @@ pub fn agent(name: &str) -> Value {
     })
 }
 
+/// The object with a field of its spec set to a value.
+#[must_use]
+pub fn with(mut object: Value, field: &str, value: Value) -> Value {
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert(field.to_owned(), value);
+    }
+    object
+}
+
 /// Creates an object from its JSON.
 ///
 /// # Errors

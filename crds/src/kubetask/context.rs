@@ -9,6 +9,13 @@ use schemars::JsonSchema;
 #[cfg(feature = "generate")]
 pub(super) const MOUNTABLE: &str = "^[^:]*$";
 
+/// The most contexts of one list.
+#[cfg(feature = "generate")]
+pub(super) const MAX_CONTEXTS: usize = 1000;
+/// The name of an object: no other can exist.
+#[cfg(feature = "generate")]
+pub(super) const NAME: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+
 /// One input of a Task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,8 +64,9 @@ pub struct FileContext {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "generate", derive(JsonSchema))]
 pub struct FileSource {
-    /// The content itself.
+    /// The content itself. A ConfigMap holds 1 MiB in all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "generate", schemars(length(max = 1_048_576)))]
     pub inline: Option<String>,
     /// The value of one key of a ConfigMap.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,8 +82,10 @@ pub struct FileSource {
 #[cfg_attr(feature = "generate", derive(JsonSchema))]
 pub struct ConfigMapKeyReference {
     /// Name of the ConfigMap.
+    #[cfg_attr(feature = "generate", schemars(length(max = 253)))]
     pub name: String,
     /// Key in the ConfigMap.
+    #[cfg_attr(feature = "generate", schemars(length(max = 253)))]
     pub key: String,
     /// Leave the context out if the ConfigMap or the key is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +98,7 @@ pub struct ConfigMapKeyReference {
 #[cfg_attr(feature = "generate", derive(JsonSchema))]
 pub struct ConfigMapReference {
     /// Name of the ConfigMap.
+    #[cfg_attr(feature = "generate", schemars(length(max = 253)))]
     pub name: String,
     /// Mount an empty directory if the ConfigMap is missing.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use crate::meta::Condition;
 
 #[cfg(feature = "generate")]
 use {
+    super::context::MAX_CONTEXTS,
     crate::generate::{Column, CustomResource, Names, Rule},
     schemars::JsonSchema,
 };
@@ -22,10 +23,14 @@ super::kind! {
 #[cfg_attr(feature = "generate", derive(JsonSchema))]
 pub struct TaskSpec {
     /// The files that the agent works with, after those of the Agent itself.
+    #[cfg_attr(feature = "generate", schemars(length(max = MAX_CONTEXTS)))]
     pub contexts: Vec<Context>,
     /// Name of the Agent in the same namespace; "default" if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "generate", schemars(length(max = 253)))]
+    #[cfg_attr(feature = "generate", schemars(
+        length(max = 253),
+        extend("pattern" = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"),
+    ))]
     pub agent_ref: Option<String>,
 }
 

@@ -4,7 +4,7 @@
 //! same path, the Task's takes the place of the Agent's. What upstream ignores in silence is ignored here
 //! too, but named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use joch_crds::kubetask::{ConfigMapKeyReference, Context, ContextType, FileContext};
 
@@ -13,7 +13,7 @@ use crate::{
     objects::{Agent, Task},
 };
 
-/// The contents of ConfigMaps by name; none for one that does not exist.
+/// The contents of ConfigMaps by name, as far as they are needed; none for one that does not exist.
 pub type ConfigMaps = BTreeMap<String, Option<BTreeMap<String, String>>>;
 
 /// What is to be mounted.
@@ -59,28 +59,36 @@ pub enum Unresolved {
     Invalid(String),
 }
 
-/// The ConfigMaps whose contents [`resolve`] needs.
+/// The ConfigMaps that [`resolve`] asks for, and whether their contents are needed: a directory is
+/// mounted by the kubelet, and only has to exist.
 #[must_use]
-pub fn config_maps<'a>(task: &'a Task, agent: &'a Agent) -> BTreeSet<&'a str> {
-    all(task, agent)
-        .filter_map(|entry| match entry.meaning() {
-            Meaning::File(_, Content::Key(from)) => Some(from.name.as_str()),
-            _ => None,
-        })
-        .collect()
+pub fn config_maps(task: &Task, agent: &Agent) -> BTreeMap<String, bool> {
+    let mut names = BTreeMap::new();
+    for entry in all(task, agent) {
+        match entry.meaning() {
+            Meaning::File(_, Content::Key(from)) => {
+                names.insert(from.name.clone(), true);
+            }
+            Meaning::Directory(Directory { config_map, optional: false, .. }) => {
+                names.entry(config_map).or_insert(false);
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// The files and directories that the Task's agent gets.
 ///
 /// # Errors
-/// When a ConfigMap or a key is missing, or two directories of one list have the same path.
+/// When a ConfigMap or a key is missing, or two directories of one list have the same place.
 pub fn resolve(
     task: &Task,
     agent: &Agent,
     config_maps: &ConfigMaps,
 ) -> Result<Resolved, Unresolved> {
     let mut resolved = Resolved::default();
-    let mut parts: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut parts: Vec<(String, &str, Vec<&str>)> = Vec::new();
     for entry in all(task, agent) {
         match entry.meaning() {
             Meaning::File(path, content) => {
@@ -90,10 +98,13 @@ pub fn resolve(
                 };
                 match text {
                     Some("") => resolved.ignored.push(entry.because("its content is empty")),
-                    Some(text) => match parts.iter_mut().find(|(known, _)| *known == path) {
-                        Some((_, texts)) => texts.push(text),
-                        None => parts.push((path, vec![text])),
-                    },
+                    Some(text) => {
+                        let here = place(path);
+                        match parts.iter_mut().find(|(known, ..)| *known == here) {
+                            Some((.., texts)) => texts.push(text),
+                            None => parts.push((here, path, vec![text])),
+                        }
+                    }
                     None => {}
                 }
             }
@@ -101,12 +112,35 @@ pub fn resolve(
             Meaning::Nothing(why) => resolved.ignored.push(entry.because(why)),
         }
     }
-    for (path, texts) in parts {
+    for directory in resolved.directories.iter().filter(|directory| !directory.optional) {
+        let name = &directory.config_map;
+        if config_maps.get(name).is_none_or(Option::is_none) {
+            return Err(Unresolved::Missing(format!("ConfigMap {name} not found")));
+        }
+    }
+    for (_, path, texts) in parts {
         let taken: Vec<_> = resolved.files.iter().map(|file| file.key.as_str()).collect();
         let key = keys::key_for(path, &taken);
         resolved.files.push(File { path: path.to_owned(), key, content: join(&texts) });
     }
     Ok(resolved)
+}
+
+/// What the kubelet makes of a mount path: absolute, without `.`, `..` and doubled slashes. Two paths of one
+/// place cannot both be mounted.
+#[must_use]
+pub fn place(path: &str) -> String {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => {
+                names.pop();
+            }
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
 }
 
 /// One context and where it stands.
@@ -191,7 +225,7 @@ fn look_up<'a>(
 }
 
 fn add(directories: &mut Vec<Directory>, new: Directory) -> Result<(), Unresolved> {
-    match directories.iter_mut().find(|old| old.path == new.path) {
+    match directories.iter_mut().find(|old| place(&old.path) == place(&new.path)) {
         None => directories.push(new),
         Some(old) if old.of_agent && !new.of_agent => *old = new,
         Some(old) => return Err(conflict(&old.path)),

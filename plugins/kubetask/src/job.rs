@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     contexts::Resolved,
+    human,
     objects::{Agent, Task},
+    settings::Settings,
 };
 
 /// Name of the volume with the files.
@@ -38,12 +40,15 @@ pub fn config_map(task: &Task, contexts: &Resolved) -> Option<Value> {
 /// The Job. The host adds the owner reference.
 ///
 /// An agent's work is not idempotent, so a failed pod is not followed by another one (`backoffLimit` 0).
+/// Who deletes a Task wants its agent stopped: the pod has little time to end by itself.
 #[must_use]
-pub fn job(task: &Task, agent: &Agent, contexts: &Resolved) -> Value {
+pub fn job(task: &Task, agent: &Agent, contexts: &Resolved, settings: &Settings) -> Value {
     let mut pod_labels: Map<_, _> =
         agent.spec.pod_labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     // The controller's own labels win: a pod cannot pass for another Task's.
     pod_labels.extend(labels(task));
+    let mut pod = pod(task, &agent.spec, contexts);
+    pod.insert("terminationGracePeriodSeconds".to_owned(), json!(settings.stop_grace_seconds));
     json!({
         "metadata": {
             "name": job_name(task),
@@ -54,7 +59,7 @@ pub fn job(task: &Task, agent: &Agent, contexts: &Resolved) -> Value {
             "backoffLimit": 0,
             "template": {
                 "metadata": {"labels": pod_labels},
-                "spec": pod(task, &agent.spec, contexts),
+                "spec": pod,
             },
         },
     })
@@ -73,16 +78,20 @@ fn labels(task: &Task) -> Map<String, Value> {
     labels.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect()
 }
 
-fn pod(task: &Task, agent: &AgentSpec, contexts: &Resolved) -> Value {
+fn pod(task: &Task, agent: &AgentSpec, contexts: &Resolved) -> Map<String, Value> {
     let (volumes, mounts) = volumes(task, agent, contexts);
     let image = agent.agent_image.as_deref().filter(|image| !image.is_empty());
+    let command = match human::keep_alive(agent).filter(|_| !human::is_in_vain(agent)) {
+        Some(seconds) => human::wrap(&agent.command, seconds),
+        None => agent.command.clone(),
+    };
     let mut container = object([
         ("name", json!("agent")),
         ("image", json!(image.unwrap_or(DEFAULT_AGENT_IMAGE))),
         ("imagePullPolicy", json!("IfNotPresent")),
         ("env", env(task, agent)),
     ]);
-    insert_some(&mut container, "command", json!(agent.command));
+    insert_some(&mut container, "command", json!(command));
     insert_some(&mut container, "volumeMounts", Value::Array(mounts));
 
     let mut pod = object([
@@ -96,12 +105,18 @@ fn pod(task: &Task, agent: &AgentSpec, contexts: &Resolved) -> Value {
         insert_some(&mut pod, "tolerations", json!(scheduling.tolerations));
         insert_some(&mut pod, "affinity", json!(scheduling.affinity));
     }
-    Value::Object(pod)
+    pod
 }
 
 fn env(task: &Task, agent: &AgentSpec) -> Value {
-    let own = [("TASK_NAME", &task.metadata.name), ("TASK_NAMESPACE", &task.metadata.namespace)];
-    let own = own.into_iter().map(|(name, value)| json!({"name": name, "value": value}));
+    let keep_alive = human::keep_alive(agent).map(|seconds| seconds.to_string());
+    let own = [
+        ("TASK_NAME", Some(&task.metadata.name)),
+        ("TASK_NAMESPACE", Some(&task.metadata.namespace)),
+        ("KUBETASK_KEEP_ALIVE_SECONDS", keep_alive.as_ref()),
+    ];
+    let own = { own.into_iter() }
+        .filter_map(|(name, value)| value.map(|value| json!({"name": name, "value": value})));
     let credentials = agent.credentials.iter().filter_map(|credential| {
         let name = credential.env.as_deref().filter(|name| !name.is_empty())?;
         let from = json!({"secretKeyRef": credential.secret_ref});

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use joch_crds::{
-    kubetask::{AgentSpec, TaskPhase, TaskSpec},
+    kubetask::{AgentSpec, KubeTaskConfigSpec, TaskPhase, TaskSpec},
     meta::{Object, ObjectMeta},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -17,14 +17,23 @@ pub type Task = Object<TaskSpec, Seen>;
 /// An Agent.
 pub type Agent = Object<AgentSpec, IgnoredAny>;
 
+/// The settings of a namespace.
+pub type Config = Object<KubeTaskConfigSpec, IgnoredAny>;
+
 /// What of a Task's status is read again.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Seen {
     /// Phase of the execution.
     pub phase: Option<TaskPhase>,
+    /// When the work ended, as the host said.
+    pub completion_time: Option<String>,
     /// The generation that the status speaks of.
     pub observed_generation: Option<i64>,
+    /// When the status was written.
+    pub updated_at: Option<String>,
+    /// Aspects of the state, by type.
+    pub conditions: Vec<Condition>,
 }
 
 /// An object of which only the metadata matters.
@@ -61,13 +70,13 @@ pub struct JobStatus {
     /// How many pods failed.
     pub failed: u32,
     /// `Complete`, `Failed` and the like.
-    pub conditions: Vec<JobCondition>,
+    pub conditions: Vec<Condition>,
 }
 
-/// One condition of a Job.
+/// One condition, of a Task or a Job.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct JobCondition {
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
     /// What it is about.
     #[serde(rename = "type")]
     pub kind: String,
@@ -77,12 +86,14 @@ pub struct JobCondition {
     pub reason: String,
     /// Why, in a sentence.
     pub message: String,
+    /// When `status` flipped last.
+    pub last_transition_time: Option<String>,
 }
 
 impl Job {
     /// The condition of this type, if it holds.
     #[must_use]
-    pub fn holds(&self, kind: &str) -> Option<&JobCondition> {
+    pub fn holds(&self, kind: &str) -> Option<&Condition> {
         self.status.conditions.iter().find(|c| c.kind == kind && c.status == "True")
     }
 }

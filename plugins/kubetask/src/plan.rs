@@ -4,13 +4,14 @@ use joch_crds::{
     kubetask::{DEFAULT_AGENT, TaskPhase, TaskStatus},
     meta::ObjectMeta,
 };
-use joch_plugin::{Error, Outcome, StartError};
+use joch_plugin::{Error, Outcome, StartError, Timestamp};
 use serde_json::Value;
 
 use crate::{
     contexts::{self, ConfigMaps, Resolved, Unresolved},
-    job,
-    objects::{Agent, Job, JobCondition, Task},
+    grace, human, job,
+    objects::{Agent, Condition, Job, Task},
+    settings::Settings,
     status,
 };
 
@@ -31,8 +32,8 @@ pub enum Next {
 /// Whether a Task can be started.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Start {
-    /// It cannot, or not yet.
-    Report(TaskStatus),
+    /// It cannot, or not yet: the status says why, the outcome when to look again.
+    Wait(TaskStatus, Outcome),
     /// It can.
     Launch(Box<Launch>),
 }
@@ -48,10 +49,16 @@ pub struct Launch {
     pub status: TaskStatus,
 }
 
-/// Whether nothing is left to do: the Task is finished, or goes away and takes all it owns along.
+/// Whether the Task goes away, and takes all it owns along.
 #[must_use]
-pub fn is_settled(task: &Task) -> bool {
-    task.metadata.deletion_timestamp.is_some() || phase(task).is_some_and(TaskPhase::is_terminal)
+pub fn is_leaving(task: &Task) -> bool {
+    task.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether the Task has come to its end, which it never leaves.
+#[must_use]
+pub fn is_finished(task: &Task) -> bool {
+    phase(task).is_some_and(TaskPhase::is_terminal)
 }
 
 /// Whether a Job was started, as far as the status knows.
@@ -101,12 +108,25 @@ pub fn next(task: &Task, job: Option<&Job>) -> Next {
     Next::Report(note_spec_change(task, status))
 }
 
-/// Whether the Task can be started with this Agent and these ConfigMaps.
+/// Whether the Task can be started now with this Agent and these ConfigMaps.
 #[must_use]
-pub fn start(task: &Task, agent: Option<&Agent>, config_maps: &ConfigMaps) -> Start {
-    match prepare(task, agent, config_maps) {
+pub fn start(
+    task: &Task,
+    agent: Option<&Agent>,
+    config_maps: &ConfigMaps,
+    settings: &Settings,
+    now: Timestamp,
+) -> Start {
+    match prepare(task, agent, config_maps, settings) {
         Ok(launch) => Start::Launch(Box::new(launch)),
-        Err(status) => Start::Report(*status),
+        Err(Obstacle::Missing { reason, message }) => {
+            let (status, outcome) =
+                grace::lacking(task, reason, message, settings.missing_grace(), now);
+            Start::Wait(status, outcome)
+        }
+        Err(Obstacle::ForGood { reason, message }) => {
+            Start::Wait(status::rejected(reason, message), Outcome::Done)
+        }
     }
 }
 
@@ -128,54 +148,69 @@ pub fn not_started(task: &Task, error: &StartError) -> Option<(TaskStatus, Outco
     })
 }
 
+/// Why a Task cannot start.
+enum Obstacle {
+    /// Something does not exist. It was read, so the Task is woken as soon as there is one.
+    Missing { reason: &'static str, message: String },
+    /// It never can.
+    ForGood { reason: &'static str, message: String },
+}
+
 fn prepare(
     task: &Task,
     agent: Option<&Agent>,
     config_maps: &ConfigMaps,
-) -> Result<Launch, Box<TaskStatus>> {
+    settings: &Settings,
+) -> Result<Launch, Obstacle> {
     if task.metadata.name.len() > MAX_NAME {
         let message = format!("the name of a Task has at most {MAX_NAME} characters");
-        return Err(Box::new(status::rejected("InvalidName", message)));
+        return Err(Obstacle::ForGood { reason: "InvalidName", message });
     }
     let name = agent_name(task);
     let Some(agent) = agent else {
-        // The Agent's name was read, so the Task is woken as soon as there is one.
         let namespace = &task.metadata.namespace;
         let message = format!(
             "Agent \"{name}\" not found in namespace \"{namespace}\": Agent.kubetask.io \"{name}\" not found"
         );
-        return Err(Box::new(status::pending("AgentError", message)));
+        return Err(Obstacle::Missing { reason: "AgentError", message });
     };
     if agent.spec.service_account_name.is_empty() {
         let message = format!("Agent \"{name}\" is missing the required field serviceAccountName");
-        return Err(Box::new(status::rejected("AgentError", message)));
+        return Err(Obstacle::ForGood { reason: "AgentError", message });
     }
     let contexts = contexts::resolve(task, agent, config_maps)
         .and_then(|contexts| mountable(agent, contexts))
         .map_err(|why| match why {
-            Unresolved::Missing(message) => status::pending("ContextError", message),
-            Unresolved::Invalid(message) => status::invalid_contexts(message),
+            Unresolved::Missing(message) => Obstacle::Missing { reason: "ContextError", message },
+            Unresolved::Invalid(message) => Obstacle::ForGood { reason: "ContextError", message },
         })?;
     let mut running = status::running(&job::job_name(task));
     if !contexts.ignored.is_empty() {
         let list = some_of(&contexts.ignored);
         running = status::with(running, "ContextIgnored", "NothingToMount", list);
     }
+    if human::is_in_vain(&agent.spec) {
+        let message = format!(
+            "Agent \"{name}\" enables humanInTheLoop without a command: the container ends with its work"
+        );
+        running = status::with(running, "HumanInTheLoopIgnored", "NoCommand", message);
+    }
     Ok(Launch {
         files: job::config_map(task, &contexts),
-        job: job::job(task, agent, &contexts),
+        job: job::job(task, agent, &contexts, settings),
         status: running,
     })
 }
 
 fn mountable(agent: &Agent, contexts: Resolved) -> Result<Resolved, Unresolved> {
-    let mut paths: Vec<_> = job::mount_paths(agent, &contexts).collect();
-    paths.sort_unstable();
-    if let Some([path, _]) = paths.array_windows().find(|[a, b]| a == b) {
-        return Err(contexts::conflict(path));
+    let mut places: Vec<_> = job::mount_paths(agent, &contexts).map(contexts::place).collect();
+    places.sort_unstable();
+    if let Some([place, _]) = places.array_windows().find(|[a, b]| a == b) {
+        return Err(contexts::conflict(place));
     }
-    if let Some(file) = contexts.files.iter().find(|file| file.key.is_empty()) {
-        return Err(Unresolved::Invalid(format!("{} is not the path of a file", file.path)));
+    // The root sorts before every other place.
+    if places.first().is_some_and(|place| place == "/") {
+        return Err(Unresolved::Invalid("nothing can be mounted at /".to_owned()));
     }
     let size: usize = contexts.files.iter().map(|file| file.key.len() + file.content.len()).sum();
     if size > MAX_CONTENT {
@@ -187,7 +222,7 @@ fn mountable(agent: &Agent, contexts: Resolved) -> Result<Resolved, Unresolved> 
 
 enum Ended<'a> {
     Succeeded,
-    Failed(Option<&'a JobCondition>),
+    Failed(Option<&'a Condition>),
 }
 
 /// Counts are enough, and conditions are too: a Job can fail by its deadline without a failed pod. A pod

@@ -9,6 +9,8 @@ use joch_crds::{
     meta::Condition,
 };
 
+use crate::objects::Task;
+
 /// Waits until what the message names has changed.
 #[must_use]
 pub fn pending(reason: &str, message: impl Into<String>) -> TaskStatus {
@@ -53,6 +55,13 @@ pub fn context_name_taken(name: &str) -> TaskStatus {
 #[must_use]
 pub fn invalid_contexts(message: impl Into<String>) -> TaskStatus {
     rejected("ContextError", message)
+}
+
+/// What it was, for the host to add what is missing: the time at which the Task finished.
+#[must_use]
+pub fn same_phase(task: &Task) -> TaskStatus {
+    let phase = task.status.as_ref().and_then(|status| status.phase);
+    TaskStatus { phase, ..TaskStatus::default() }
 }
 
 /// A note beside the phase.

@@ -38,6 +38,12 @@ fn refuse(of_agent: &[String], of_task: &[String], maps: &ConfigMaps) -> Unresol
     contexts::resolve(&task, &agent, maps).expect_err("contexts")
 }
 
+/// The ConfigMaps that are asked for.
+fn asked(task: &Task, agent: &Agent) -> Vec<String> {
+    let names = contexts::config_maps(task, agent).into_iter();
+    names.map(|(name, all)| if all { name + " with its contents" } else { name }).collect()
+}
+
 /// Path, key and content of every file.
 fn files(resolved: &Resolved) -> Vec<(&str, &str, &str)> {
     resolved.files.iter().map(|f| (&*f.path, &*f.key, &*f.content)).collect()
@@ -79,7 +85,6 @@ fn kt_21_two_paths_never_share_a_key() {
             inline("/workspace/a/b", "one"),
             inline("/workspace/a-b", "two"),
             inline("/workspace/a-b-2", "three"),
-            inline("workspace/a/b", "four"),
         ],
         &none(),
     );
@@ -89,7 +94,6 @@ fn kt_21_two_paths_never_share_a_key() {
             ("/workspace/a/b", "workspace-a-b", "one"),
             ("/workspace/a-b", "workspace-a-b-2", "two"),
             ("/workspace/a-b-2", "workspace-a-b-2-2", "three"),
-            ("workspace/a/b", "workspace-a-b-3", "four"),
         ]
     );
     let long = format!("/{}", "x".repeat(300));
@@ -115,6 +119,22 @@ fn kt_25_several_contexts_of_one_path_become_one_file() {
 }
 
 #[test]
+fn kt_25_paths_of_one_place_are_one_path() {
+    for other in ["workspace/a", "/workspace//a", "/workspace/./b/../a"] {
+        let resolved = resolve(&[inline("/workspace/a", "x")], &[inline(other, "y")], &none());
+        let [(path, key, text)] = files(&resolved)[..] else { panic!("{resolved:?}") };
+        assert_eq!((path, key), ("/workspace/a", "workspace-a"), "{other}");
+        assert!(text.contains("\nx\n") && text.contains("\ny\n"), "{text}");
+    }
+}
+
+#[test]
+fn kt_21_a_relative_path_is_mounted_as_it_is_written() {
+    let resolved = resolve(&[], &[inline("workspace/task.md", "x")], &none());
+    assert_eq!(files(&resolved), [("workspace/task.md", "workspace-task.md", "x")]);
+}
+
+#[test]
 fn kt_26_one_context_is_verbatim() {
     let resolved = resolve(&[], &[inline("/a", "\"<b>\\n\"")], &none());
     assert_eq!(files(&resolved), [("/a", "a", "<b>\n")]);
@@ -124,7 +144,7 @@ fn kt_26_one_context_is_verbatim() {
 fn kt_27_the_value_of_a_key_is_copied() {
     let (of_agent, of_task) = ([from_key("/a", false)], [inline("/b", "x")]);
     let (task, agent) = pair(&of_agent, &of_task);
-    assert_eq!(contexts::config_maps(&task, &agent).into_iter().collect::<Vec<_>>(), ["m"]);
+    assert_eq!(asked(&task, &agent), ["m with its contents"]);
     let resolved = resolve(&of_agent, &of_task, &config_maps("{m: {k: value, other: x}}"));
     assert_eq!(files(&resolved), [("/a", "a", "value"), ("/b", "b", "x")]);
 }
@@ -159,8 +179,7 @@ fn kt_30_a_missing_key_is_waited_for_visibly() {
 #[test]
 fn kt_31_a_directory_is_mounted_from_its_config_map() {
     let (task, agent) = pair(&[], &[directory("/cfg", "m")]);
-    assert!(contexts::config_maps(&task, &agent).is_empty());
-    let launch = launch(&task, &agent, &none());
+    let launch = launch(&task, &agent, &config_maps("{m: {}}"));
     assert_eq!(launch.files, None);
     let pod = &launch.job["spec"]["template"]["spec"];
     let volume =
@@ -171,11 +190,30 @@ fn kt_31_a_directory_is_mounted_from_its_config_map() {
 }
 
 #[test]
+fn kt_31_a_directory_whose_config_map_is_missing_is_waited_for_unless_it_is_optional() {
+    let (of_all, agent) = pair(&[], &[directory("/cfg", "m")]);
+    assert_eq!(asked(&of_all, &agent), ["m"], "its contents are the kubelet's business");
+    assert_eq!(
+        summary(&refusal(&of_all, Some(&agent), &config_maps("{m: null}"))),
+        "Pending; Ready=False/ContextError: ConfigMap m not found"
+    );
+    let optional =
+        "{type: File, file: {dirPath: /cfg, source: {configMapRef: {name: m, optional: true}}}}";
+    let (task, agent) = pair(&[], &[optional.to_owned()]);
+    assert_eq!(asked(&task, &agent), [""; 0]);
+    let pod = launch(&task, &agent, &none()).job["spec"]["template"]["spec"].take();
+    assert_eq!(pod["volumes"][0]["configMap"]["optional"], true);
+
+    let (task, agent) = pair(&[], &[directory("/cfg", "m"), from_key("/a", false)]);
+    assert_eq!(asked(&task, &agent), ["m with its contents"]);
+}
+
+#[test]
 fn kt_31_the_tasks_directory_takes_the_place_of_the_agents() {
     let resolved = resolve(
         &[directory("/cfg", "agents"), directory("/docs", "docs")],
-        &[directory("/cfg", "tasks")],
-        &none(),
+        &[directory("/cfg/", "tasks")],
+        &config_maps("{tasks: {}, docs: {}}"),
     );
     let from: Vec<_> = resolved.directories.iter().map(|d| d.config_map.as_str()).collect();
     assert_eq!(from, ["tasks", "docs"]);
@@ -183,21 +221,23 @@ fn kt_31_the_tasks_directory_takes_the_place_of_the_agents() {
 
 #[test]
 fn kt_31_two_directories_at_one_path_are_a_conflict() {
-    let unresolved = refuse(&[], &[directory("/cfg", "a"), directory("/cfg", "b")], &none());
-    assert_eq!(unresolved, Unresolved::Invalid("mount path conflict: /cfg".to_owned()));
+    for other in ["/cfg", "cfg", "//cfg/", "/x/../cfg/."] {
+        let unresolved = refuse(&[], &[directory("/cfg", "a"), directory(other, "b")], &none());
+        assert_eq!(unresolved, Unresolved::Invalid("mount path conflict: /cfg".to_owned()));
+    }
 }
 
 #[test]
 fn kt_31_a_directory_and_a_file_at_one_path_are_a_conflict() {
-    let (task, agent) = pair(&[directory("/a", "m")], &[inline("/a", "x")]);
+    let (task, agent) = pair(&[directory("/a", "m")], &[inline("a", "x")]);
     let expected = "Failed; Ready=False/ContextError: mount path conflict: /a";
-    assert_eq!(summary(&refusal(&task, Some(&agent), &none())), expected);
+    assert_eq!(summary(&refusal(&task, Some(&agent), &config_maps("{m: {}}"))), expected);
 }
 
 #[test]
 fn kt_32_with_both_paths_and_a_config_map_the_directory_wins() {
     let both = "{type: File, file: {filePath: /f, dirPath: /d, source: {configMapRef: {name: m}}}}";
-    let resolved = resolve(&[], &[both.to_owned()], &none());
+    let resolved = resolve(&[], &[both.to_owned()], &config_maps("{m: {}}"));
     assert_eq!(resolved.directories[0].path, "/d");
     assert!(resolved.files.is_empty());
 }
@@ -237,6 +277,6 @@ fn kt_34_a_long_list_of_what_was_ignored_is_cut() {
 fn kt_35_of_two_sources_the_inline_one_wins() {
     let both = "{type: File, file: {filePath: /f, source: {inline: x, configMapKeyRef: {name: m, key: k}}}}";
     let (task, agent) = pair(&[], &[both.to_owned()]);
-    assert!(contexts::config_maps(&task, &agent).is_empty());
+    assert_eq!(asked(&task, &agent), [""; 0]);
     assert_eq!(files(&resolve(&[], &[both.to_owned()], &none())), [("/f", "f", "x")]);
 }

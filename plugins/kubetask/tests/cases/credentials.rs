@@ -63,6 +63,18 @@ fn kt_45_a_credential_for_nothing_is_ignored() {
 }
 
 #[test]
+fn kt_46_a_secret_is_named_and_never_read() {
+    let manifest: toml::Table = include_str!("../../plugin.toml").parse().unwrap();
+    let grants = manifest["grant"]["kube"].as_array().unwrap();
+    let kinds: Vec<_> =
+        grants.iter().flat_map(|grant| grant["kinds"].as_array().unwrap()).collect();
+    assert!(kinds.len() > 3 && !kinds.iter().any(|kind| kind.as_str() == Some("v1/Secret")));
+    assert_eq!(manifest["grant"].get("secrets"), None);
+    let pod = pod("{name: a, secretRef: {name: nowhere, key: k}, env: A}");
+    assert_eq!(pod["containers"][0]["env"][2]["valueFrom"]["secretKeyRef"].get("optional"), None);
+}
+
+#[test]
 fn a_credential_at_the_path_of_a_file_is_a_conflict() {
     let agent = agent("credentials: [{name: a, secretRef: {name: s, key: k}, mountPath: /a}]");
     let task = task("{contexts: [{type: File, file: {filePath: /a, source: {inline: x}}}]}");

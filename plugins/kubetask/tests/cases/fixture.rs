@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use joch_crds::kubetask::TaskStatus;
+use joch_plugin::{Outcome, Timestamp};
 use kubetask::{
     contexts::ConfigMaps,
     objects::{Agent, Job, Task},
     plan::{self, Launch, Next, Start},
+    settings::Settings,
 };
 use serde::de::DeserializeOwned;
 
 /// The uid of every Task in these tests.
 pub(crate) const UID: &str = "uid-of-t";
+/// When the calls of these tests happen.
+pub(crate) const NOON: &str = "2026-01-01T12:00:00Z";
 
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
     serde_norway::from_str(text).expect(text)
@@ -59,17 +63,32 @@ pub(crate) fn config_maps(text: &str) -> ConfigMaps {
     yaml(text)
 }
 
+pub(crate) fn at(time: &str) -> Timestamp {
+    time.parse().expect(time)
+}
+
 pub(crate) fn launch(task: &Task, agent: &Agent, maps: &ConfigMaps) -> Launch {
-    match plan::start(task, Some(agent), maps) {
+    match plan::start(task, Some(agent), maps, &Settings::default(), at(NOON)) {
         Start::Launch(launch) => *launch,
-        Start::Report(status) => panic!("not started: {status:?}"),
+        Start::Wait(status, _) => panic!("not started: {status:?}"),
     }
 }
 
 pub(crate) fn refusal(task: &Task, agent: Option<&Agent>, maps: &ConfigMaps) -> TaskStatus {
-    match plan::start(task, agent, maps) {
+    waits(task, agent, maps, &Settings::default(), NOON).0
+}
+
+/// What is said of a Task that does not start at this time, and when it is looked at again.
+pub(crate) fn waits(
+    task: &Task,
+    agent: Option<&Agent>,
+    maps: &ConfigMaps,
+    settings: &Settings,
+    now: &str,
+) -> (TaskStatus, Outcome) {
+    match plan::start(task, agent, maps, settings, at(now)) {
         Start::Launch(launch) => panic!("started: {}", launch.job),
-        Start::Report(status) => status,
+        Start::Wait(status, outcome) => (status, outcome),
     }
 }
 

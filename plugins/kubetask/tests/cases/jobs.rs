@@ -4,7 +4,7 @@ use insta::assert_json_snapshot;
 use joch_crds::kubetask::DEFAULT_AGENT_IMAGE;
 use serde_json::{Value, json};
 
-use crate::fixture::{agent, launch, none, simple_task, summary, task};
+use crate::fixture::{agent, config_maps, launch, none, simple_task, summary, task};
 
 fn job(agent_spec: &str) -> Value {
     launch(&simple_task(), &agent(agent_spec), &none()).job
@@ -92,6 +92,11 @@ fn kt_10_a_failed_pod_is_not_followed_by_another_one() {
 }
 
 #[test]
+fn a_pod_that_is_stopped_has_little_time() {
+    assert_eq!(job("")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 5);
+}
+
+#[test]
 fn kt_14_pod_labels_are_on_the_pod_only() {
     let job = job("podLabels: {network-policy: agent-restricted, team: platform}");
     assert_eq!(job["metadata"]["labels"].as_object().unwrap().len(), 2);
@@ -139,6 +144,23 @@ fn kt_24_without_contexts_there_is_no_config_map_and_no_volume() {
 }
 
 #[test]
+fn kt_36_volumes_mounts_and_keys_come_in_the_order_of_first_appearance_every_time() {
+    let file = |path: &str| {
+        format!("{{type: File, file: {{filePath: {path}, source: {{inline: text of {path}}}}}}}")
+    };
+    let paths = ["/z", "/m/b", "/a", "/m/a", "/z", "/k"];
+    let contexts = paths.map(file).join(", ");
+    let run = || launch(&task(&format!("{{contexts: [{contexts}]}}")), &agent(""), &none()).job;
+    let mounts = run()["spec"]["template"]["spec"]["containers"][0]["volumeMounts"].take();
+    let places: Vec<_> =
+        mounts.as_array().unwrap().iter().map(|m| m["mountPath"].as_str().unwrap()).collect();
+    assert_eq!(places, ["/z", "/m/b", "/a", "/m/a", "/k"]);
+    for _ in 0..20 {
+        assert_eq!(run().to_string(), run().to_string());
+    }
+}
+
+#[test]
 fn kt_37_credentials_then_files_then_directories() {
     let agent = agent(
         "credentials: [{name: ssh, secretRef: {name: s, key: k}, mountPath: /key}], defaultContexts: \
@@ -149,7 +171,7 @@ fn kt_37_credentials_then_files_then_directories() {
          {type: File, file: {filePath: /b.md, source: {inline: b}}}, \
          {type: File, file: {filePath: /a.md, source: {inline: a}}}]}",
     );
-    let launch = launch(&task, &agent, &none());
+    let launch = launch(&task, &agent, &config_maps("{cfg: {}}"));
     assert_json_snapshot!("kt_37_pod", launch.job["spec"]["template"]["spec"]);
     assert_eq!(summary(&launch.status), "Running; Ready=True/JobStarted: Job t-job is started");
 }

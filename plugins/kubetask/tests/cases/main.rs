@@ -10,9 +10,13 @@
 mod contexts;
 mod credentials;
 mod fixture;
+mod grace;
+mod human;
 mod jobs;
+mod keeping;
 mod manifest;
 mod samples;
 mod shell;
 mod start;
 mod transitions;
+mod ttl;

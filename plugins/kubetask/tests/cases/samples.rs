@@ -21,7 +21,8 @@ fn the_full_task_runs_with_the_full_agent() {
     let agent = sample("agent.yaml").replace("fileMode: 0400", "fileMode: 256");
     let (task, agent): (Task, Agent) = (yaml(&sample("task.yaml")), yaml(&agent));
     let maps = config_maps(
-        "{org-configs: {guidelines.md: Be kind.}, workflow-guides: {standard-pr-workflow.md: Test first.}}",
+        "{org-configs: {guidelines.md: Be kind.}, workflow-guides: {standard-pr-workflow.md: Test first.}, \
+         my-configs: {}}",
     );
     let launch = launch(&task, &agent, &maps);
     assert_json_snapshot!("sample_task", json!({"files": launch.files, "job": launch.job}));

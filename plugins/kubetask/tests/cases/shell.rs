@@ -1,17 +1,19 @@
 //! The controller as a whole, against a host in memory: what it reads, in which order it writes, and what
 //! it says when a step does not succeed.
 
-use joch_plugin::{ConfigMap, Job, Kind, Outcome, fake::FakeHost};
+use std::time::Duration;
+
+use joch_plugin::{ConfigMap, Error, Job, Kind, Outcome, fake::FakeHost};
 use kubetask::TaskController;
 use serde_json::{Value, json};
 
-use crate::fixture::UID;
+use crate::fixture::{NOON, UID, at};
 
-const TASK: Kind<Value> = Kind::new("kubetask.io/v1alpha1", "Task");
+pub(crate) const TASK: Kind<Value> = Kind::new("kubetask.io/v1alpha1", "Task");
 const AGENT: Kind<Value> = Kind::new("kubetask.io/v1alpha1", "Agent");
 
 /// A host with the Task `ns/t`, which has one file, and no Agent.
-fn host() -> FakeHost {
+pub(crate) fn host() -> FakeHost {
     let host = FakeHost::new();
     let file = json!({ "filePath": "/workspace/task.md", "source": { "inline": "Do it." } });
     let spec = json!({ "contexts": [{ "type": "File", "file": file }] });
@@ -26,12 +28,12 @@ fn with_agent() -> FakeHost {
 }
 
 #[track_caller]
-fn reconcile(host: &FakeHost) -> Outcome {
+pub(crate) fn reconcile(host: &FakeHost) -> Outcome {
     host.reconcile(&TaskController, TASK, "ns/t").unwrap()
 }
 
 /// Phase, and each condition's type, status and reason.
-fn summary(host: &FakeHost) -> String {
+pub(crate) fn summary(host: &FakeHost) -> String {
     let status = host.status(TASK, "ns/t");
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let mut summary = text(&status["phase"]);
@@ -71,15 +73,121 @@ fn a_task_becomes_a_config_map_and_a_job_and_runs_to_its_end() {
 }
 
 #[test]
-fn a_missing_agent_is_waited_for() {
+fn kt_11_a_missing_agent_is_waited_for() {
     let host = host();
-    assert_eq!(reconcile(&host), Outcome::Done);
+    assert_eq!(reconcile(&host), Outcome::after_secs(30));
     assert_eq!(host.wrote(), ["merge Task ns/t/status"]);
     assert_eq!(summary(&host), "Pending; Ready=False/AgentError");
 
     host.put(AGENT, "ns/default", &json!({ "spec": { "serviceAccountName": "runner" } }));
     assert_eq!(reconcile(&host), Outcome::Done);
     assert_eq!(summary(&host), "Running; Ready=True/JobStarted");
+}
+
+/// What the host does to a status, of which the fake one does nothing.
+fn stamp_ready(host: &FakeHost, time: &str) {
+    let mut status = host.status(TASK, "ns/t");
+    status["conditions"][0]["lastTransitionTime"] = json!(time);
+    status["updatedAt"] = json!(time);
+    host.patch(TASK, "ns/t", &json!({ "status": status }));
+}
+
+#[test]
+fn kt_11_the_grace_is_the_operators_and_ends_in_failure() {
+    let host = host();
+    host.config(&json!({ "missingGraceSeconds": 5 })).at(at(NOON));
+    assert_eq!(reconcile(&host), Outcome::after_secs(5));
+    stamp_ready(&host, NOON);
+    host.forget().at(at(NOON) + Duration::from_secs(4));
+    assert_eq!(reconcile(&host), Outcome::after_secs(1));
+    assert_eq!(host.wrote(), [""; 0], "waiting costs no write");
+    host.at(at(NOON) + Duration::from_secs(5));
+    assert_eq!(reconcile(&host), Outcome::Done);
+    assert_eq!(summary(&host), "Failed; Ready=False/AgentError");
+    assert!(host.jobs().is_empty());
+}
+
+#[test]
+fn settings_that_do_not_fit_are_one_clear_error() {
+    for (settings, named) in [
+        (json!({ "missingGraceSecond": 5 }), "missingGraceSecond"),
+        (json!({ "missingGraceSeconds": -5 }), "-5"),
+        (json!({ "stopGraceSeconds": "soon" }), "soon"),
+    ] {
+        let host = with_agent();
+        host.config(&settings);
+        let failure = host.reconcile(&TaskController, TASK, "ns/t").unwrap_err();
+        assert!(failure.is_permanent() && failure.message().contains("the plugin's config"));
+        assert!(failure.message().contains(named), "{failure}");
+        assert_eq!(host.wrote(), [""; 0]);
+    }
+}
+
+#[test]
+fn the_stop_grace_is_the_operators() {
+    let host = with_agent();
+    host.config(&json!({ "stopGraceSeconds": 60 }));
+    reconcile(&host);
+    let grace = "/spec/template/spec/terminationGracePeriodSeconds";
+    assert_eq!(host.jobs()[0].pointer(grace), Some(&json!(60)));
+}
+
+/// Lets the Task have one file from key `k` of ConfigMap `m`, and a directory from ConfigMap `d`.
+fn with_references(optional: bool) -> FakeHost {
+    let host = with_agent();
+    let key = json!({ "name": "m", "key": "k", "optional": optional });
+    let file = json!({ "filePath": "/a", "source": { "configMapKeyRef": key } });
+    let map = json!({ "name": "d", "optional": optional });
+    let directory = json!({ "dirPath": "/d", "source": { "configMapRef": map } });
+    let contexts = [file, directory].map(|file| json!({ "type": "File", "file": file }));
+    host.patch(TASK, "ns/t", &json!({ "spec": { "contexts": contexts } }));
+    host
+}
+
+#[test]
+fn kt_27_29_30_31_config_maps_are_waited_for_and_their_texts_copied() {
+    let host = with_references(false);
+    let waits = |said: &str| {
+        assert_eq!(reconcile(&host), Outcome::after_secs(30));
+        assert_eq!(summary(&host), "Pending; Ready=False/ContextError");
+        assert_eq!(host.status(TASK, "ns/t")["conditions"][0]["message"], said);
+        assert!(host.jobs().is_empty() && host.find(ConfigMap::KIND, "ns/t-context").is_none());
+    };
+    waits("ConfigMap m not found");
+    // What is binary is no text.
+    host.put(ConfigMap::KIND.of::<Value>(), "ns/m", &json!({ "binaryData": { "k": "aGk=" } }));
+    waits("key k not found in ConfigMap m");
+    host.patch(ConfigMap::KIND.of::<Value>(), "ns/m", &json!({ "data": { "k": "hi" } }));
+    waits("ConfigMap d not found");
+    host.put(ConfigMap::KIND.of::<Value>(), "ns/d", &json!({}));
+    assert_eq!(reconcile(&host), Outcome::Done);
+    assert_eq!(summary(&host), "Running; Ready=True/JobStarted");
+    assert_eq!(host.find(ConfigMap::KIND, "ns/t-context").unwrap().data["a"], "hi");
+}
+
+#[test]
+fn kt_28_what_is_optional_may_be_missing_but_not_unknown() {
+    let host = with_references(true);
+    host.fail("get", "v1/ConfigMap", Error::Unavailable(None));
+    let failure = host.reconcile(&TaskController, TASK, "ns/t").unwrap_err();
+    assert_eq!((failure.reason(), failure.is_permanent()), ("Unavailable", false));
+    assert_eq!(host.wrote(), [""; 0], "nothing starts on a guess");
+
+    assert_eq!(reconcile(&host), Outcome::Done);
+    assert_eq!(host.wrote(), ["create Job ns/t-job", "merge Task ns/t/status"]);
+}
+
+#[test]
+fn a_name_that_no_object_can_have_is_missing() {
+    let host = host();
+    host.fail("get", "kubetask.io/v1alpha1/Agent", Error::Invalid("no such name".to_owned()));
+    assert_eq!(reconcile(&host), Outcome::after_secs(30));
+    assert_eq!(summary(&host), "Pending; Ready=False/AgentError");
+
+    let host = with_references(false);
+    host.fail("get", "v1/ConfigMap", Error::Invalid("no such name".to_owned()));
+    assert_eq!(reconcile(&host), Outcome::after_secs(30));
+    assert_eq!(summary(&host), "Pending; Ready=False/ContextError");
 }
 
 #[test]

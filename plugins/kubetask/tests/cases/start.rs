@@ -92,9 +92,11 @@ fn a_path_that_is_no_file_and_too_much_text_fail_the_task() {
             "{{contexts: [{{type: File, file: {{filePath: {path}, source: {{inline: {text}}}}}}}]}}"
         ))
     };
-    let status = refusal(&inline("/", "x"), Some(&agent("")), &none());
-    let expected = "Failed; Ready=False/ContextError: / is not the path of a file";
-    assert_eq!(summary(&status), expected);
+    for root in ["/", "/.", "a/.."] {
+        let status = refusal(&inline(root, "x"), Some(&agent("")), &none());
+        let expected = "Failed; Ready=False/ContextError: nothing can be mounted at /";
+        assert_eq!(summary(&status), expected, "{root}");
+    }
 
     let status = refusal(&inline("/a", &"x".repeat(1024 * 1024)), Some(&agent("")), &none());
     assert!(summary(&status).starts_with("Failed; Ready=False/ContextError: the files have"));

@@ -85,8 +85,8 @@ fn kt_65_a_job_that_ends_by_its_condition_only_is_noticed() {
 }
 
 #[test]
-fn kt_66_a_finished_task_is_left_alone() {
-    for (phase, settled) in [
+fn kt_66_a_finished_task_is_told_by_its_phase() {
+    for (phase, finished) in [
         (None, false),
         (Some(TaskPhase::Pending), false),
         (Some(TaskPhase::Running), false),
@@ -95,7 +95,7 @@ fn kt_66_a_finished_task_is_left_alone() {
     ] {
         let mut task = running_task(1, 1);
         task.status.as_mut().unwrap().phase = phase;
-        assert_eq!(plan::is_settled(&task), settled, "{phase:?}");
+        assert_eq!(plan::is_finished(&task), finished, "{phase:?}");
     }
 }
 
@@ -103,7 +103,7 @@ fn kt_66_a_finished_task_is_left_alone() {
 fn kt_18_a_task_that_goes_away_is_left_to_the_garbage_collector() {
     let mut task = running_task(1, 1);
     task.metadata.deletion_timestamp = Some("2026-11-21T07:00:00Z".to_owned());
-    assert!(plan::is_settled(&task));
+    assert!(plan::is_leaving(&task));
 }
 
 #[test]
