@@ -6,6 +6,7 @@
 //! to wait for: otherwise the Job starts in the same reconcile, and nobody could ever see it.
 
 pub mod contexts;
+pub mod cron;
 pub mod job;
 pub mod keys;
 pub mod objects;

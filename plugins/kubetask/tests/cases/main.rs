@@ -9,6 +9,7 @@
 
 mod contexts;
 mod credentials;
+mod cron;
 mod fixture;
 mod jobs;
 mod manifest;

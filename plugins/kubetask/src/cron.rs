@@ -1,0 +1,3 @@
+//! Tasks on a schedule.
+
+pub mod schedule;

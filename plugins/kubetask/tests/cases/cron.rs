@@ -1,0 +1,3 @@
+//! CronTasks: KT-80 to KT-97.
+
+mod schedule;
