@@ -26,7 +26,7 @@ const JOB: Kind<Job> = Kind::new("batch/v1", "Job");
 
 plugin! {
     manifest: "plugin.toml",
-    controllers: { "task" => TaskController },
+    controllers: { "task" => TaskController, "crontask" => cron::CronTaskController },
 }
 
 /// Runs Tasks.

@@ -1,9 +1,9 @@
 //! Schedules as Kubernetes users write them: what robfig/cron's `ParseStandard` accepts, and its times.
 //!
-//! Of the libraries for Rust none fits: they accept more (`L`, `W`, `#`, seconds, `7` for Sunday) or lack
-//! `@every`, `N/step` and steps beyond the range, combine days of month and of week differently, and run
-//! differently when clocks change. So the grammar and the search are here, the calendar is jiff's, and a
-//! golden file made by robfig/cron itself keeps both in step (`tests/oracle`).
+//! No library for Rust has both. croner, the nearest, refuses `5/15`, `@midnight`, `? ? ? ? ?` and `@every`,
+//! combines days of month and of week differently, and is due at other times when clocks change. So the
+//! grammar and the search are here, the calendar is jiff's, and a golden file that robfig/cron itself made
+//! keeps them in step (`tests/oracle`).
 //!
 //! Times are whole seconds since 1970.
 
