@@ -10,9 +10,9 @@ use joch_tests::suite::on_node;
 use serde_json::{Value, json};
 
 /// The namespace of the demo's manifests.
-const NAMESPACE: &str = "joch-demo";
+pub(super) const NAMESPACE: &str = "joch-demo";
 
-async fn host(cluster: &Cluster, test: &str) -> Result<Host> {
+pub(super) async fn host(cluster: &Cluster, test: &str) -> Result<Host> {
     let folder = paths::logs(test)?;
     let plugins = PluginFolder::new(&folder)?;
     plugins.install("kubetask.wasm", &component("kubetask")?)?;
@@ -20,7 +20,7 @@ async fn host(cluster: &Cluster, test: &str) -> Result<Host> {
     Host::start(HostOptions::new(plugins.path(), &kubeconfig, NAMESPACE, &folder)).await
 }
 
-async fn log_of(cluster: &Cluster, job: &str) -> Result<String> {
+pub(super) async fn log_of(cluster: &Cluster, job: &str) -> Result<String> {
     cluster.kubectl(&["logs", "-n", NAMESPACE, &format!("job/{job}")]).await
 }
 

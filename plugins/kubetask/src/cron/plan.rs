@@ -59,8 +59,8 @@ pub struct Start {
 
 impl Plan {
     /// Decides for no Task.
-    fn pass_over(mut self, due: &Due, note: Note) -> Self {
-        self.report = self.report.passed_over(due.at, &note, due.missed.as_ref());
+    fn pass_over(mut self, at: i64, note: Note, missed: Option<Note>) -> Self {
+        self.report = self.report.passed_over(at, &note, missed.as_ref());
         self.note = Some(note);
         self
     }
@@ -106,7 +106,8 @@ pub fn plan(cron: &CronTask, runs: &[Run], now: Timestamp) -> Plan {
     let decided = last.map(|(at, _)| at).or(told);
     let created = || cron.metadata.creation_timestamp.as_deref().and_then(seconds);
     let anchor = decided.or_else(created).unwrap_or(now_s);
-    let Some(next) = schedule.next(anchor.max(now_s)) else {
+    let due = schedule.latest(anchor, now_s);
+    let Some(next) = schedule.next(due.unwrap_or(anchor)) else {
         let message =
             format!("the schedule {:?} has no time within five years", cron.spec.schedule);
         plan.report = plan.report.not_started("NeverDue", &message);
@@ -117,12 +118,9 @@ pub fn plan(cron: &CronTask, runs: &[Run], now: Timestamp) -> Plan {
     }
     plan.report = plan.report.next(next);
     plan.outcome = plan.outcome.or_sooner(Outcome::RequeueAfter(until(next, now)));
-    match schedule.latest(anchor, now_s) {
-        Some(at) => {
-            decide(plan, cron, runs, &Due { at, now: now_s, missed: missed(&schedule, anchor, at) })
-        }
-        None => plan,
-    }
+    let Some(at) = due else { return plan };
+    let missed = missed(&schedule, anchor, at);
+    decide(plan, cron, runs, Due { at, now: now_s, missed })
 }
 
 /// The schedule; or reason and message if no Task can ever be created.
@@ -166,8 +164,8 @@ struct Due {
     missed: Option<Note>,
 }
 
-fn decide(mut plan: Plan, cron: &CronTask, runs: &[Run], due: &Due) -> Plan {
-    let Due { at, now, ref missed } = *due;
+fn decide(mut plan: Plan, cron: &CronTask, runs: &[Run], due: Due) -> Plan {
+    let Due { at, now, missed } = due;
     let name = task::name(cron, at);
     // It was created before a clock was set back.
     if let Some(run) = runs.iter().find(|run| run.metadata.name == name) {
@@ -177,14 +175,15 @@ fn decide(mut plan: Plan, cron: &CronTask, runs: &[Run], due: &Due) -> Plan {
     let late = now.saturating_sub(at);
     if cron.spec.starting_deadline_seconds.is_some_and(|deadline| late > deadline.max(0)) {
         let message = format!("the run of {} could not start in time", rfc3339(at));
-        return plan.pass_over(due, Note { reason: "DeadlineMissed", message });
+        return plan.pass_over(at, Note { reason: "DeadlineMissed", message }, missed);
     }
     let mut active: Vec<Run> = runs.iter().filter(|run| run.is_active()).cloned().collect();
     match (cron.spec.concurrency_policy, active.first()) {
         (ConcurrencyPolicy::Forbid, Some(run)) => {
-            let (at, name) = (rfc3339(at), &run.metadata.name);
-            let message = format!("skipped the run of {at}, because Task {name} is still active");
-            return plan.pass_over(due, Note { reason: "RunSkipped", message });
+            let name = &run.metadata.name;
+            let message =
+                format!("skipped the run of {}, because Task {name} is still active", rfc3339(at));
+            return plan.pass_over(at, Note { reason: "RunSkipped", message }, missed);
         }
         (ConcurrencyPolicy::Replace, _) => {
             let all = active.len() <= BATCH;
@@ -199,7 +198,7 @@ fn decide(mut plan: Plan, cron: &CronTask, runs: &[Run], due: &Due) -> Plan {
         _ => {}
     }
     let task = task::task(cron, &name, at);
-    plan.start = Some(Start { name, at, task, missed: missed.clone() });
+    plan.start = Some(Start { name, at, task, missed });
     plan
 }
 

@@ -186,6 +186,19 @@ fn a_schedule_that_is_never_due_is_told() {
 }
 
 #[test]
+fn kt_91_every_so_often_is_counted_from_the_last_run_not_from_now() {
+    let every = cron("schedule: '@every 7m'");
+    assert_eq!(
+        actions(&plan(&every, &[], "10:03:00")),
+        "again in 270 s",
+        "seven minutes after the creation"
+    );
+    assert_eq!(actions(&plan(&every, &[], "10:16:00")), "create 10:14:30; again in 330 s");
+    let told = cron_with("schedule: '@every 7m'", "{lastScheduleTime: '2026-03-02T10:14:30Z'}");
+    assert_eq!(actions(&plan(&told, &[], "10:16:00")), "again in 330 s");
+}
+
+#[test]
 fn kt_91_the_time_zone_of_the_spec_counts() {
     let berlin = cron("schedule: 5 11 * * *, timeZone: Europe/Berlin");
     assert_eq!(actions(&plan(&berlin, &[], "10:05:00")), "create 10:05:00; again in 86400 s");
