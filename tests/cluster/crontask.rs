@@ -63,7 +63,9 @@ impl Cron {
         minutes: i64,
     ) -> Result<(Self, Timestamp)> {
         let mut suspended = crontask(name, spec);
-        suspended["spec"]["suspend"] = json!(true);
+        if let Some(spec) = suspended.pointer_mut("/spec").and_then(Value::as_object_mut) {
+            spec.insert("suspend".to_owned(), json!(true));
+        }
         let cron = Self::create(stage, &suspended).await?;
         let last = ago(minutes);
         cron.patch_status(json!({"lastScheduleTime": last.to_string()})).await?;
@@ -153,11 +155,13 @@ impl Cron {
         let owner = self.get().await?;
         let at = ago(minutes);
         let name = task_at(&self.name, at);
-        let mut task = joch_tests::objects::task(&name);
-        task["metadata"]["ownerReferences"] = json!([{
-            "apiVersion": "kubetask.io/v1alpha1", "kind": "CronTask", "name": self.name,
-            "uid": owner.uid(), "controller": true,
-        }]);
+        let task = json!({
+            "apiVersion": "kubetask.io/v1alpha1", "kind": "Task", "spec": {"contexts": []},
+            "metadata": {"name": name, "ownerReferences": [{
+                "apiVersion": "kubetask.io/v1alpha1", "kind": "CronTask", "name": self.name,
+                "uid": owner.uid(), "controller": true,
+            }]},
+        });
         create(&self.tasks, &task).await?;
         let status =
             Patch::Merge(json!({"status": {"phase": wanted, "completionTime": at.to_string()}}));

@@ -17,29 +17,29 @@ use super::{Cron, crontask, task_at};
 fn upstream() -> Result<Value> {
     let file = paths::root().join("crds/kubetask.io_crontasks.yaml");
     let mut definition: Value = serde_norway::from_str(&std::fs::read_to_string(file)?)?;
-    let schema = definition
-        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
-        .and_then(Value::as_object_mut)
-        .context("no schema")?;
-    schema.remove("x-kubernetes-validations");
-    let spec = schema["properties"]["spec"].as_object_mut().context("no spec")?;
-    spec.remove("x-kubernetes-validations");
-    let fields = spec["properties"].as_object_mut().context("no fields")?;
-    for ours in ["timeZone", "startingDeadlineSeconds"] {
-        fields.remove(ours).context("not ours after all")?;
+    let schema =
+        definition.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").context("no schema")?;
+    for (place, names) in [
+        ("", &["x-kubernetes-validations"][..]),
+        ("/properties/spec", &["x-kubernetes-validations"]),
+        ("/properties/spec/properties", &["timeZone", "startingDeadlineSeconds"]),
+        ("/properties/spec/properties/schedule", &["minLength", "maxLength"]),
+        ("/properties/spec/properties/successfulTasksHistoryLimit", &["minimum"]),
+        ("/properties/spec/properties/failedTasksHistoryLimit", &["minimum"]),
+        ("/properties/spec/properties/taskTemplate/properties/metadata", &["properties"]),
+        ("/properties/status/properties", &["nextScheduleTime", "observedGeneration", "updatedAt"]),
+        ("/properties/status/properties/active", &["maxItems"]),
+        (
+            "/properties/status/properties/conditions",
+            &["x-kubernetes-list-type", "x-kubernetes-list-map-keys"],
+        ),
+    ] {
+        let part = schema.pointer_mut(place).and_then(Value::as_object_mut);
+        let part = part.with_context(|| format!("no {place}"))?;
+        for name in names {
+            part.remove(*name).with_context(|| format!("{place} has no {name}"))?;
+        }
     }
-    for bounded in ["schedule", "successfulTasksHistoryLimit", "failedTasksHistoryLimit"] {
-        let field = fields[bounded].as_object_mut().context("no field")?;
-        field.retain(|name, _| !["minLength", "maxLength", "minimum"].contains(&name.as_str()));
-    }
-    fields["taskTemplate"]["properties"]["metadata"] = json!({"type": "object"});
-    let status =
-        schema["properties"]["status"]["properties"].as_object_mut().context("no status")?;
-    for ours in ["nextScheduleTime", "observedGeneration", "updatedAt"] {
-        status.remove(ours).context("not ours after all")?;
-    }
-    let conditions = status["conditions"].as_object_mut().context("no conditions")?;
-    conditions.retain(|name, _| !name.starts_with("x-kubernetes-list"));
     Ok(definition)
 }
 

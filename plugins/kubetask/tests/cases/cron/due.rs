@@ -227,6 +227,17 @@ fn kt_94_a_task_whose_status_was_lost_counts_as_created() {
 }
 
 #[test]
+fn kt_94_a_task_whose_status_was_lost_was_not_missed() {
+    let cron = cron_with("concurrencyPolicy: Allow", "{lastScheduleTime: '2026-03-02T10:05:00Z'}");
+    let start = plan(&cron, &[run("10:10:00", "{phase: Running}")], "10:16:00").start.unwrap();
+    assert_eq!((start.at, start.missed), (unix("10:15:00"), None));
+
+    let suspended = cron_with("suspend: true", "{lastScheduleTime: '2026-03-02T10:05:00Z'}");
+    let found = plan(&suspended, &[run("10:10:00", "{}")], "10:11:00");
+    assert_eq!(found.report.last_schedule_time.as_deref(), Some("2026-03-02T10:10:00Z"));
+}
+
+#[test]
 fn kt_96_a_name_that_is_too_long_for_the_jobs_is_told() {
     let mut cron = cron("");
     for (length, expected) in [(48, "create"), (49, "done")] {
