@@ -8,6 +8,7 @@ mod capabilities;
 mod cli;
 mod controllers;
 mod crd;
+mod crontask;
 mod finalizer;
 /// Small guests of the engine's own tests.
 #[expect(dead_code, clippy::unwrap_used, reason = "the engine's tests, which use the others")]

@@ -4,6 +4,7 @@
 //! [`task`] only reads, writes and hands over.
 
 pub mod contexts;
+pub mod cron;
 pub mod grace;
 pub mod human;
 pub mod job;
@@ -21,5 +22,5 @@ pub use task::TaskController;
 
 plugin! {
     manifest: "plugin.toml",
-    controllers: { "task" => TaskController },
+    controllers: { "task" => TaskController, "crontask" => cron::CronTaskController },
 }

@@ -9,6 +9,7 @@
 
 mod contexts;
 mod credentials;
+mod cron;
 mod fixture;
 mod grace;
 mod human;

@@ -1,18 +1,23 @@
 //! The manifest says what the code does.
 
-use joch_crds::{kubetask::Task, meta::Resource as _};
+use joch_crds::{
+    kubetask::{CronTask, Task},
+    meta::Resource as _,
+};
 
 fn manifest() -> toml::Table {
     include_str!("../../plugin.toml").parse().unwrap()
 }
 
 #[test]
-fn the_manifest_names_the_primary_kind_and_the_crates_version() {
+fn the_manifest_names_the_primary_kinds_and_the_crates_version() {
     let manifest = manifest();
-    let primary = &manifest["controller"][0]["primary"];
-    assert_eq!(primary["group"].as_str(), Some(Task::GROUP));
-    assert_eq!(primary["version"].as_str(), Some(Task::VERSION));
-    assert_eq!(primary["kind"].as_str(), Some(Task::KIND));
+    for (controller, kind) in [(0, Task::KIND), (1, CronTask::KIND)] {
+        let primary = &manifest["controller"][controller]["primary"];
+        assert_eq!(primary["group"].as_str(), Some(Task::GROUP));
+        assert_eq!(primary["version"].as_str(), Some(Task::VERSION));
+        assert_eq!(primary["kind"].as_str(), Some(kind));
+    }
     assert_eq!(manifest["plugin"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
 }
 
