@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use futures::StreamExt as _;
+use joch_plugin::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
@@ -20,6 +21,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, Config, ResourceExt as _};
 use kubetask::objects;
 use kubetask::plan::{self, Next, Start};
+use kubetask::settings::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -110,7 +112,7 @@ async fn reconcile(task: Arc<DynamicObject>, around: Arc<Around>) -> Result<Acti
 
 async fn turn(object: &DynamicObject, around: &Around) -> Result<()> {
     let task: objects::Task = convert(object)?;
-    if plan::is_settled(&task) {
+    if plan::is_leaving(&task) || plan::is_finished(&task) {
         return Ok(());
     }
     let name = kubetask::job::job_name(&task);
@@ -131,9 +133,12 @@ async fn start(object: &DynamicObject, task: &objects::Task, around: &Around) ->
     let name = plan::agent_name(task);
     let agent = around.agents.state().into_iter().find(|agent| agent.name_any() == name);
     let agent: Option<objects::Agent> = agent.map(|agent| convert(&*agent)).transpose()?;
-    let launch = match plan::start(task, agent.as_ref(), &BTreeMap::new()) {
+    let (maps, settings) = (BTreeMap::new(), Settings::default());
+    let now = jiff::Timestamp::now().as_millisecond();
+    let now = Timestamp::from_unix_ms(u64::try_from(now)?);
+    let launch = match plan::start(task, agent.as_ref(), &maps, &settings, now) {
         Start::Launch(launch) => launch,
-        Start::Report(status) => {
+        Start::Wait(status, _) => {
             return report(object, around, serde_json::to_value(status)?).await;
         }
     };

@@ -89,17 +89,23 @@ fn every_case_of_kubetask_has_its_test_and_the_table_names_it() -> Result<()> {
         std::fs::write(&path, &text)?;
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    ensure!(table == text, "{TABLE} is out of date: UPDATE=1 cargo test -p joch-tests --test suite");
+    ensure!(
+        table == text,
+        "{TABLE} is out of date: UPDATE=1 cargo test -p joch-tests --test suite"
+    );
     Ok(())
 }
 
 #[test]
 fn a_case_without_a_test_and_a_test_without_its_row_are_found() {
-    let code = "#[test]\nfn kt_01_03_a() {}\n#[test]\n#[should_panic]\nfn kt_05_to_07() {}\nfn kt_02() {}";
+    let code =
+        "#[test]\nfn kt_01_03_a() {}\n#[test]\n#[should_panic]\nfn kt_05_to_07() {}\nfn kt_02() {}";
     let tests = tests(&[sources::sample("a.rs", code)]);
     assert_eq!(tests.keys().copied().collect::<Vec<_>>(), [1, 3, 5, 6, 7]);
-    let (text, wrong) = filled("| case | what | tests |\n| KT-01 | a | |\n| KT-02 | b | `x` |\n", &tests);
+    let (text, wrong) =
+        filled("| case | what | tests |\n| KT-01 | a | |\n| KT-02 | b | `x` |\n", &tests);
     assert!(text.contains("| KT-01 | a | `kt_01_03_a` |"), "{text}");
-    let about = |number: u32| wrong.iter().any(|text| text.starts_with(&format!("KT-{number:02} ")));
+    let about =
+        |number: u32| wrong.iter().any(|text| text.starts_with(&format!("KT-{number:02} ")));
     assert!(!about(1) && about(2) && about(3), "{wrong:?}");
 }
