@@ -1,5 +1,6 @@
-//! The reference cases of KubeTask: every one has a test that carries its number, and the table in
-//! `plugins/kubetask/CASES.md` names these tests. `UPDATE=1` writes the names anew.
+//! The reference cases: every one of KubeTask (KT) and of the status contract (SC) has a test that carries
+//! its number. The table in `plugins/kubetask/CASES.md` names those of KubeTask, `UPDATE=1` writes the names
+//! anew; the one of the status contract is in `host/ARCHITECTURE.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -18,7 +19,7 @@ const CASES: [RangeInclusive<u32>; 7] =
 type Tests = BTreeMap<u32, BTreeSet<String>>;
 
 /// The tests by the numbers in their names: `kt_21_22_a_file` is one of 21 and of 22.
-fn tests(sources: &[Source]) -> Tests {
+fn tests(sources: &[Source], prefix: &str) -> Tests {
     let mut found = Tests::new();
     for source in sources {
         let mut lines = source.text.lines().map(str::trim);
@@ -28,7 +29,7 @@ fn tests(sources: &[Source]) -> Tests {
             }
             let Some(name) = lines.find_map(|line| line.split_once("fn ")) else { break };
             let name = name.1.split('(').next().unwrap_or_default();
-            for number in numbers(name) {
+            for number in numbers(name, prefix) {
                 found.entry(number).or_default().insert(name.to_owned());
             }
         }
@@ -36,9 +37,9 @@ fn tests(sources: &[Source]) -> Tests {
     found
 }
 
-/// The numbers that follow `kt_` in a name, `kt_01_to_03` included.
-fn numbers(name: &str) -> Vec<u32> {
-    let Some((_, rest)) = name.split_once("kt_") else { return Vec::new() };
+/// The numbers that follow the prefix in a name, `kt_01_to_03` included.
+fn numbers(name: &str, prefix: &str) -> Vec<u32> {
+    let Some((_, rest)) = name.split_once(prefix) else { return Vec::new() };
     let mut numbers: Vec<u32> = Vec::new();
     let mut until = false;
     for word in rest.split('_') {
@@ -84,7 +85,7 @@ fn filled(table: &str, tests: &Tests) -> (String, Vec<String>) {
 fn every_case_of_kubetask_has_its_test_and_the_table_names_it() -> Result<()> {
     let path = paths::root().join(TABLE);
     let table = std::fs::read_to_string(&path).with_context(|| TABLE)?;
-    let (text, wrong) = filled(&table, &tests(&sources::all()?));
+    let (text, wrong) = filled(&table, &tests(&sources::all()?, "kt_"));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &text)?;
     }
@@ -97,10 +98,18 @@ fn every_case_of_kubetask_has_its_test_and_the_table_names_it() -> Result<()> {
 }
 
 #[test]
+fn every_case_of_the_status_contract_has_its_test() -> Result<()> {
+    let tests = tests(&sources::all()?, "sc_");
+    let without: Vec<u32> = (1..=18).filter(|number| !tests.contains_key(number)).collect();
+    ensure!(without.is_empty(), "no test is named after SC-{without:?}");
+    Ok(())
+}
+
+#[test]
 fn a_case_without_a_test_and_a_test_without_its_row_are_found() {
     let code =
         "#[test]\nfn kt_01_03_a() {}\n#[test]\n#[should_panic]\nfn kt_05_to_07() {}\nfn kt_02() {}";
-    let tests = tests(&[sources::sample("a.rs", code)]);
+    let tests = tests(&[sources::sample("a.rs", code)], "kt_");
     assert_eq!(tests.keys().copied().collect::<Vec<_>>(), [1, 3, 5, 6, 7]);
     let (text, wrong) =
         filled("| case | what | tests |\n| KT-01 | a | |\n| KT-02 | b | `x` |\n", &tests);
