@@ -7,6 +7,7 @@ mod life;
 mod old_definitions;
 mod samples;
 mod taken;
+mod thousand;
 mod waiting;
 
 use anyhow::{Context as _, Result, ensure};
