@@ -64,8 +64,11 @@ fn a_status_whose_definition_drops_when_it_was_written_counts_from_its_condition
 fn another_story_or_an_edit_starts_the_clock_anew() {
     let later = "2026-01-01T13:00:00Z";
     for (task, why) in [
-        (waiting("TooManyJobs", "the limit is reached", later), "another reason"),
-        (waiting("AgentError", "Agent \"other\" not found", later), "another name"),
+        (waiting("TooManyJobs", "the limit is reached", "2026-01-01T12:00:00Z"), "another reason"),
+        (
+            waiting("AgentError", "Agent \"other\" not found", "2026-01-01T12:00:00Z"),
+            "another name",
+        ),
         (waiting("AgentError", MISSING, later), "written again meanwhile"),
     ] {
         let (status, outcome) = waits(&task, None, &none(), &settings(30), later);

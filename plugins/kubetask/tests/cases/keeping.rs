@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{NOON, at},
-    shell::{TASK, host, reconcile},
+    shell::{TASK, host, reconcile, with_agent},
 };
 
 const CONFIG: Kind<Value> = Kind::new("kubetask.io/v1alpha1", "KubeTaskConfig");
@@ -112,11 +112,12 @@ fn kt_66_a_finished_task_is_left_alone_whatever_its_job_does() {
 }
 
 #[test]
-fn kt_18_a_task_that_goes_away_is_left_alone() {
-    let host = finished();
-    let metadata = json!({ "metadata": { "finalizers": ["somebody/s"] } });
-    host.patch(TASK, "ns/t", &metadata).delete(TASK, "ns/t").forget();
-    later(&host, 10_000_000);
-    assert_eq!(reconcile(&host), Outcome::Done);
-    assert_eq!(host.wrote(), [""; 0]);
+fn kt_18_a_task_that_goes_away_is_neither_started_nor_deleted_again() {
+    for host in [with_agent(), finished()] {
+        let metadata = json!({ "metadata": { "finalizers": ["somebody/s"] } });
+        host.patch(TASK, "ns/t", &metadata).delete(TASK, "ns/t").forget();
+        later(&host, 10_000_000);
+        assert_eq!(reconcile(&host), Outcome::Done);
+        assert_eq!(host.wrote(), [""; 0]);
+    }
 }

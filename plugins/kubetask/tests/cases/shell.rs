@@ -21,7 +21,7 @@ pub(crate) fn host() -> FakeHost {
     host
 }
 
-fn with_agent() -> FakeHost {
+pub(crate) fn with_agent() -> FakeHost {
     let host = host();
     host.put(AGENT, "ns/default", &json!({ "spec": { "serviceAccountName": "runner" } }));
     host
