@@ -1,4 +1,5 @@
 //! The controller of `kubetask.io`: a Task becomes a ConfigMap with its files and a Job that runs the Agent.
+//! That of CronTasks is in [`cron`].
 //!
 //! Decisions are pure functions ([`plan`], [`contexts`], [`job`], [`status`]); this file only reads, writes
 //! and hands over. A Task costs four calls to the API server: the ConfigMap, the Job, the status when
