@@ -1,4 +1,5 @@
 //! The controllers of `kubetask.io`: a Task becomes a ConfigMap with its files and a Job that runs the Agent.
+//! That of CronTasks is in [`cron`].
 //!
 //! Decisions are pure functions ([`plan`], [`contexts`], [`grace`], [`job`], [`human`], [`status`], [`ttl`]);
 //! [`task`] only reads, writes and hands over.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use joch_tests::objects::{create, task};
 use joch_tests::proxy::{Action, ApiRequest};
 use joch_tests::stage::Stage;
@@ -13,6 +14,9 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use super::{Cron, ago, crontask, task_at};
+
+/// A watch that brings nothing within the time of a test.
+const NEVER: Duration = Duration::from_secs(3600);
 
 fn writes_status(request: &ApiRequest) -> bool {
     request.is_write()
@@ -89,5 +93,34 @@ fn kt_94_a_task_of_somebody_else_is_left_alone_and_told() -> Result<()> {
         cron.patch(json!({"schedule": "@every 40m"})).await?;
         cron.until("Scheduled", "TaskCreated").await?;
         cron.until_runs(&[&task_at("c", last + SignedDuration::from_mins(40))]).await
+    })
+}
+
+#[test]
+fn kt_94_an_own_task_that_the_cache_does_not_show_is_recognised() -> Result<()> {
+    on_cluster("crontask::unseen", async |cluster| {
+        let frozen = |request: &ApiRequest| match request {
+            request if request.is_watch() && request.resource == "tasks" => Action::Delay(NEVER),
+            _ => Action::Pass,
+        };
+        let stage = Stage::with_faults(cluster, "crontask::unseen", &["kubetask"], frozen).await?;
+        let _host = stage.host().await?;
+        let cron = Cron::create(&stage, &crontask("c", json!({"suspend": true}))).await?;
+        cron.until("Scheduled", "ScheduleValid").await?;
+        // As if it had been created by a host that is gone: this one's cache learns nothing of it.
+        let name = cron.finished(1, "Failed").await?;
+        let at: i64 = name.trim_start_matches("c-").parse()?;
+        let last = Timestamp::from_second(at - 3600)?;
+        cron.patch_status(json!({"lastScheduleTime": last.to_string()})).await?;
+        cron.patch(json!({"suspend": false})).await?;
+        cron.until("Scheduled", "TaskCreated").await?;
+        cron.until_runs(&[&name]).await?;
+        let refused = stage.proxy.record().already_exists(&stage.namespace);
+        ensure!(
+            refused == 1,
+            "{refused} creations met the Task, so the cache was not what it should be"
+        );
+        ensure!(cron.active().await?.is_empty(), "one that has ended is not active");
+        Ok(())
     })
 }

@@ -48,10 +48,6 @@ impl Set {
         u32::try_from(number).is_ok_and(|number| number < 64 && (self.bits >> number) & 1 == 1)
     }
 
-    pub(super) fn is_empty(self) -> bool {
-        self.bits == 0
-    }
-
     pub(super) fn is_any(self) -> bool {
         self.any
     }

@@ -10,16 +10,13 @@ use super::{Fields, zone::Zone};
 
 /// A schedule that is not due within so many years never is: leap days are four years apart, but for 2100.
 const YEARS: i16 = 5;
-/// More steps than five years have hours, and a minute field more: a search ends, whatever clocks do.
+/// More steps than five years have hours: a search ends, whatever clocks do, also for an empty set of minutes.
 const STEPS: u32 = 50_000;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
 /// The first time after this one.
 pub(super) fn next(fields: &Fields, zone: &Zone, after: i64) -> Option<i64> {
-    if [fields.minute, fields.hour, fields.month].iter().any(|set| set.is_empty()) {
-        return None;
-    }
     let start = after.checked_add(1)?;
     let shown = zone.shown(start)?;
     let last_year = shown.year().checked_add(YEARS)?;
