@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -20,6 +21,7 @@ use joch_tests::suite::alone_on_cluster;
 use joch_tests::wait::eventually;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
+use serde_json::Value;
 
 mod verdict;
 
@@ -28,6 +30,10 @@ const SETTLING: Duration = Duration::from_secs(180);
 /// How long a write of the host takes; shorter than the host's restart, or the answer to "is there a Job?"
 /// could be older than the Job.
 const UNDER_WAY: Duration = Duration::from_millis(30);
+/// How many Tasks are made right before a kill, so that it meets them; and how long the first write of each
+/// takes. That one may be late: it says the same whoever sends it.
+const MET: usize = 5;
+const MET_FOR: Duration = Duration::from_millis(500);
 /// How many requests of the test itself are under way at once.
 const HANDS: usize = 8;
 
@@ -41,9 +47,12 @@ pub(crate) enum Injection {
 }
 
 impl Injection {
-    fn action(self, request: &ApiRequest) -> Action {
+    fn action(self, request: &ApiRequest, size: Size) -> Action {
         match self {
             Self::DoubleJobPost if request.creates("jobs") => Action::Double,
+            Self::Nothing if size.is_met(request, size.early()..size.tasks) => {
+                Action::Delay(MET_FOR)
+            }
             Self::Nothing if request.is_write() => Action::Delay(UNDER_WAY),
             _ => Action::Pass,
         }
@@ -56,6 +65,19 @@ pub(crate) struct Size {
     pub(crate) tasks: usize,
     pub(crate) swaps: usize,
     pub(crate) kills: usize,
+}
+
+impl Size {
+    /// How many Tasks are made whatever the kills.
+    fn early(self) -> usize {
+        self.tasks - self.kills * MET
+    }
+
+    /// Whether this is the first write of one of these Tasks.
+    fn is_met(self, request: &ApiRequest, mut tasks: Range<usize>) -> bool {
+        let of = |number| request.name.as_deref() == Some(&format!("{}-context", name(number)));
+        request.resource == "configmaps" && request.is_write() && tasks.any(of)
+    }
 }
 
 /// The figures of a storm in which nothing was violated.
@@ -93,7 +115,7 @@ pub(crate) type Verdict = Result<Report, Vec<Violation>>;
 /// Runs a storm. The outer error is the harness's own, or that of a storm that never settled.
 async fn storm(cluster: &Cluster, test: &str, size: Size, injection: Injection) -> Result<Verdict> {
     let began = Instant::now();
-    let inject = move |request: &ApiRequest| injection.action(request);
+    let inject = move |request: &ApiRequest| injection.action(request, size);
     let stage = Stage::with_faults(cluster, test, &["kubetask"], inject).await?;
     let mut host = stage.host().await?;
     create(&stage.kubetask("Agent"), &agent("default")).await?;
@@ -152,9 +174,9 @@ fn ends_well(name: &str) -> bool {
 async fn create_tasks(stage: &Stage, size: Size) -> Result<()> {
     let tasks = stage.kubetask("Task");
     let disturbances = size.swaps + size.kills;
-    let made = futures::stream::iter(0..size.tasks).map(async |number| {
+    let made = futures::stream::iter(0..size.early()).map(async |number| {
         // Spread over the disturbances: the next Task is made when its share of Jobs is there.
-        let early = number.saturating_sub(size.tasks / (disturbances + 1) + HANDS);
+        let early = number.saturating_sub(size.early() / (disturbances + 1) + HANDS);
         eventually(&format!("{early} Jobs are posted"), SETTLING, async || {
             let posts = stage.proxy.record().posts("jobs", &stage.namespace);
             ensure!(posts >= early, "{posts} Jobs");
@@ -188,7 +210,7 @@ async fn disturb(stage: &Stage, host: &mut Host, size: Size) -> Result<Vec<Diges
     let total = size.swaps + size.kills;
     let mut kills = 0;
     for step in 0..total {
-        let due = size.tasks * step / total;
+        let due = size.early() * step / total;
         eventually(&format!("{due} Jobs are posted"), SETTLING, async || {
             let posts = stage.proxy.record().posts("jobs", &stage.namespace);
             ensure!(posts >= due, "{posts} Jobs");
@@ -198,6 +220,7 @@ async fn disturb(stage: &Stage, host: &mut Host, size: Size) -> Result<Vec<Diges
         .with_context(|| host.last_words())?;
         // Kills lie evenly between the swaps.
         if (step + 1) * size.kills / total > kills {
+            until_some_are_under_way(stage, size, kills).await?;
             kills += 1;
             host.kill()?;
             host.restart().await?;
@@ -211,6 +234,24 @@ async fn disturb(stage: &Stage, host: &mut Host, size: Size) -> Result<Vec<Diges
     }
     ensure!(kills == size.kills && versions.len() == size.swaps + 1, "{kills} kills, {versions:?}");
     Ok(versions)
+}
+
+/// Makes the Tasks that a kill is to meet, and waits until the host is about one of them.
+async fn until_some_are_under_way(stage: &Stage, size: Size, kill: usize) -> Result<()> {
+    let first = size.early() + kill * MET;
+    let met = first..first + MET;
+    let tasks = stage.kubetask("Task");
+    let objects: Vec<Value> = met.clone().map(|number| task(&name(number))).collect();
+    futures::future::try_join_all(objects.iter().map(|object| create(&tasks, object))).await?;
+    eventually(&format!("a turn of one of the Tasks {met:?} is under way"), SETTLING, async || {
+        let waiting = stage
+            .proxy
+            .record()
+            .since(0, |entry| entry.code.is_none() && size.is_met(&entry.request, met.clone()));
+        ensure!(!waiting.is_empty(), "no write of theirs is awaited");
+        Ok(())
+    })
+    .await
 }
 
 /// Waits until every Task has the phase that it has to have in the end.

@@ -121,7 +121,8 @@ fn sc_12_two_writers_lose_nothing_of_each_other() -> Result<()> {
         let stage = puppet::stage(cluster, "status_contract::sc_12_two", &[]).await?;
         let host = Host::start(stage.options.clone()).await?;
         let puppet = Puppet::new(&stage, "p").await?;
-        let reports: Vec<Value> = (0..10)
+        // Each may take four tries of two calls, and all of them are within `api-per-reconcile`.
+        let reports: Vec<Value> = (0..5)
             .map(|n| json!({"report": {"status": {"phase": "Running", "message": n.to_string()}}}))
             .collect();
         let generation = puppet.edit(json!(reports)).await?;
