@@ -30,7 +30,7 @@ must build make --no-print-directory build CARGO_SCOPE="--workspace --all-target
 must "examples in other languages" make --no-print-directory languages CARGO_SCOPE="--workspace --all-targets"
 step format cargo fmt --all --check
 step clippy cargo clippy "${scope[@]}" --all-targets -- -D warnings
-step "unit and golden tests, rules" cargo test "${scope[@]}"
+step "unit and golden tests, rules" cargo test "${scope[@]}" --no-fail-fast
 step "control-plane suite" env JOCH_SUITE=1 cargo test "${scope[@]}" --test cluster
 if [ "$(id -u)" = 0 ]; then
   must "node's programs" make --no-print-directory node

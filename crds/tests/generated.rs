@@ -7,7 +7,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::PathBuf};
 
 use serde_norway::Value;
 
@@ -15,9 +15,14 @@ fn definitions() -> Vec<(String, String)> {
     joch_crds::generate::all().expect("definitions are YAML")
 }
 
+/// Of the checkout that runs the test, which may share its target folder with another.
+fn folder() -> PathBuf {
+    env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the test").into()
+}
+
 #[test]
 fn committed_definitions_are_up_to_date() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = folder();
     let update = env::var_os("UPDATE").is_some();
     for (name, text) in definitions() {
         let path = folder.join(&name);
@@ -32,7 +37,7 @@ fn committed_definitions_are_up_to_date() {
 #[test]
 fn no_definition_is_left_over() {
     let known: Vec<_> = definitions().into_iter().map(|(name, _)| name).collect();
-    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+    for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(!name.ends_with(".yaml") || known.contains(&name), "{name} belongs to no kind");
     }

@@ -1,11 +1,12 @@
-//! CronTasks on a real control plane (`kubetask.md` 1.8).
+//! CronTasks on a real control plane, by the cases KT-80 to KT-97.
 //!
 //! Nobody waits for a clock: a run is made due by a `lastScheduleTime` in the past, on a schedule whose next
 //! tick lies far ahead.
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use joch_tests::objects::{condition, create, end_pod, phase, until_job, until_phase};
+use joch_tests::host::Host;
+use joch_tests::objects::{condition, create, end_pod, phase, touch, until_job, until_phase};
 use joch_tests::stage::Stage;
 use joch_tests::wait::{LONG, eventually};
 use kube::ResourceExt as _;
@@ -169,4 +170,24 @@ impl Cron {
         ensure!(phase(&ended) == wanted, "{ended:?}");
         Ok(name)
     }
+}
+
+/// Wakes each CronTask a few times and sees that none is written after `mark`.
+async fn settled(stage: &Stage, host: &Host, crons: &[&Cron], mark: usize) -> Result<()> {
+    for cron in crons {
+        let key = format!("CronTask {}/{}", stage.namespace, cron.name);
+        for round in 0..3 {
+            let before = host.log()?.finished(&key);
+            touch(&cron.api, &cron.name, &round.to_string()).await?;
+            eventually(&format!("{key} is reconciled again"), LONG, async || {
+                ensure!(host.log()?.finished(&key) > before, "still {before} reconciles");
+                Ok(())
+            })
+            .await?;
+        }
+        let writes =
+            stage.proxy.record().writes_to("crontasks", &stage.namespace, &cron.name, mark);
+        ensure!(writes.is_empty(), "{}: {writes:?}", cron.name);
+    }
+    Ok(())
 }

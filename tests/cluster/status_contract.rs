@@ -1,4 +1,4 @@
-//! The status contract on a real API server, case by case (SC-1 to SC-18 of `kubetask.md` section 2.7): a
+//! The status contract on a real API server, case by case (SC-1 to SC-18): a
 //! scripted guest reports, the test looks at what is stored and at what was sent. The pure part is tested
 //! in `host/core/src/status/tests.rs`, SC-16 in `finalizer.rs`.
 

@@ -1,7 +1,7 @@
 //! `plugin.toml`: what a plugin is, which kinds it reconciles, and what it asks for.
 //!
 //! The format is versioned and closed: an unknown key is an error that names it, so that a misspelt
-//! limit cannot be lost silently. Source: `interfaces.md` section 2.
+//! limit cannot be lost silently.
 
 use serde::{Deserialize, Deserializer};
 

@@ -1,5 +1,5 @@
 //! The status contract (seed 003), kept once for every plugin: a pure merge of what is, what a guest
-//! reports, and what only the host may say. Source: `design.md` section 6.
+//! reports, and what only the host may say.
 //!
 //! # Guarantees
 //! - `observedGeneration` never decreases and never exceeds the generation that was reconciled. While

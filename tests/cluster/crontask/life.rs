@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::{Cron, crontask, task_at};
+use super::{Cron, crontask, settled, task_at};
 
 #[test]
 fn kt_80_81_88_93_a_run_that_is_due_becomes_a_task_that_runs_to_its_end() -> Result<()> {
@@ -167,21 +167,7 @@ fn kt_97_a_crontask_that_waits_causes_no_write() -> Result<()> {
         ensure!(next.is_some_and(|next| next.ends_with("T09:00:00Z")), "{next:?}");
 
         let mark = stage.proxy.record().mark();
-        for cron in [&waits, &broken, &sample] {
-            let key = format!("CronTask {}/{}", stage.namespace, cron.name);
-            for round in 0..2 {
-                let before = host.log()?.finished(&key);
-                touch(&cron.api, &cron.name, &round.to_string()).await?;
-                eventually(&format!("{key} is reconciled again"), LONG, async || {
-                    ensure!(host.log()?.finished(&key) > before, "still {before} reconciles");
-                    Ok(())
-                })
-                .await?;
-            }
-            let writes =
-                stage.proxy.record().writes_to("crontasks", &stage.namespace, &cron.name, mark);
-            ensure!(writes.is_empty(), "{}: {writes:?}", cron.name);
-        }
+        settled(&stage, &host, &[&waits, &broken, &sample], mark).await?;
         ensure!(stage.proxy.record().posts("tasks", &stage.namespace) == 1, "one Task, once");
         Ok(())
     })

@@ -2,15 +2,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
-use joch_tests::objects::{condition, touch};
+use joch_tests::objects::condition;
 use joch_tests::paths;
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
-use joch_tests::wait::{LONG, eventually};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use super::{Cron, crontask, task_at};
+use super::{Cron, crontask, settled, task_at};
 
 /// Our definition without what upstream's lacks: fields, bounds, rules, and all below the template's
 /// metadata.
@@ -85,21 +84,7 @@ fn on_upstreams_definition_crontasks_work_and_nothing_loops() -> Result<()> {
         long.until("Scheduled", "InvalidName").await?;
 
         let mark = stage.proxy.record().mark();
-        for cron in [&runs, &broken, &long] {
-            let key = format!("CronTask {}/{}", stage.namespace, cron.name);
-            for round in 0..3 {
-                let before = host.log()?.finished(&key);
-                touch(&cron.api, &cron.name, &round.to_string()).await?;
-                eventually(&format!("{key} is reconciled again"), LONG, async || {
-                    ensure!(host.log()?.finished(&key) > before, "still {before} reconciles");
-                    Ok(())
-                })
-                .await?;
-            }
-            let writes =
-                stage.proxy.record().writes_to("crontasks", &stage.namespace, &cron.name, mark);
-            ensure!(writes.is_empty(), "{}: {writes:?}", cron.name);
-        }
+        settled(&stage, &host, &[&runs, &broken, &long], mark).await?;
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! Which crate may depend on which, over `cargo metadata`: design.md section 2.
+//! Which crate may depend on which, over `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The contract's cases SC-xx (`kubetask.md` section 2.7), so far as they are pure.
+//! The contract's cases SC-xx, so far as they are pure.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! The samples of seed 002, as they are applied.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::PathBuf};
 
 use insta::assert_json_snapshot;
 use joch_crds::kubetask::{CronTask, KubeTaskConfig};
@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::fixture::{config_maps, launch, none, yaml};
 
 fn sample(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/kubetask");
+    let folder = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).expect("cargo runs the test");
+    let folder = folder.join("../../examples/kubetask");
     fs::read_to_string(folder.join(name)).expect(name)
 }
 
