@@ -79,7 +79,8 @@ test: ## everything: lints, unit tests, the control-plane suite, the node's stor
 
 bench: host plugins crds devcluster ## what Tasks cost, side by side with a native controller; BENCH="--count 200" for less
 	cargo build --release $(CARGO_SCOPE) -p joch-bench
-	@JOCH_DIST=$(abspath $(DIST)) $(TARGET)/release/joch-bench tasks $(BENCH)
+	@# The checkout is named as cargo would name it: the target folder may be shared with another one.
+	@CARGO_MANIFEST_DIR=$(abspath tests) JOCH_DIST=$(abspath $(DIST)) $(TARGET)/release/joch-bench tasks $(BENCH)
 
 clean:
 	rm -rf $(DIST)
