@@ -102,6 +102,12 @@ impl ObjectMeta {
     pub fn controller_uid(&self) -> Option<&str> {
         self.owner_references.iter().find(|owner| owner.controller).map(|owner| owner.uid.as_str())
     }
+
+    /// Whether this object is controlled by that very one, not by an earlier one of the same name.
+    #[must_use]
+    pub fn is_controlled_by(&self, owner: &Self) -> bool {
+        self.controller_uid().is_some_and(|uid| Some(uid) == owner.uid.as_deref())
+    }
 }
 
 /// One owner (`metav1.OwnerReference`).

@@ -1,12 +1,9 @@
 //! SC-16: a finalizer is set before the first reconcile, clean-up is bounded, and it is taken off.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use anyhow::{Result, ensure};
 use joch_tests::host::Host;
 use joch_tests::objects::touch;
-use joch_tests::proxy::{Action, ApiRequest, Entry};
+use joch_tests::proxy::{Action, ApiRequest, Entry, Faults};
 use joch_tests::puppet::{self, Puppet, Run, runs};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
@@ -69,14 +66,12 @@ fn finalizer_writes(stage: &Stage, name: &str) -> Vec<(Entry, Vec<Value>)> {
 fn sc_16_a_finalizer_is_set_once_before_anything_else_and_taken_off_after_the_clean_up()
 -> Result<()> {
     on_cluster("finalizer::life", async |cluster| {
-        let refused = Arc::new(AtomicU32::new(1));
-        let left = refused.clone();
+        let conflicts = Faults::default();
+        conflicts.set(1);
         // The first try to set it meets a conflict.
         let inject = move |request: &ApiRequest| {
             let own = request.verb == "patch" && request.name.as_deref() == Some("p");
-            let take = |left: u32| left.checked_sub(1);
-            let refuse = own && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
-            if refuse { Action::Status(409) } else { Action::Pass }
+            if own && conflicts.take() { Action::Status(409) } else { Action::Pass }
         };
         let bare = Stage::with_faults(cluster, "finalizer::life", &[], inject).await?;
         let stage = stage(bare, "10m").await?;

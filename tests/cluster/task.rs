@@ -60,6 +60,15 @@ where
     .await
 }
 
+/// An Agent, and a Task `t` that runs.
+async fn running(stage: &Stage) -> Result<Api<DynamicObject>> {
+    create(&stage.kubetask("Agent"), &agent("default")).await?;
+    let tasks = stage.kubetask("Task");
+    create(&tasks, &task("t")).await?;
+    until_phase(&tasks, "t", "Running").await?;
+    Ok(tasks)
+}
+
 fn jobs(stage: &Stage) -> Api<Job> {
     Api::namespaced(stage.client.clone(), &stage.namespace)
 }

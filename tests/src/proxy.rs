@@ -30,10 +30,12 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+mod faults;
 mod record;
 mod request;
 mod upstream;
 
+pub use faults::Faults;
 pub use record::{Entry, Record};
 pub use request::ApiRequest;
 use upstream::Upstream;

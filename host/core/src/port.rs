@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::grant::Verb;
 use crate::object::{Gvk, ObjectRef};
 use crate::outcome::{Failure, Outcome};
 
@@ -132,6 +133,26 @@ pub enum Operation {
     JsonPatch(String),
     /// Remove the object, with this propagation policy.
     Delete(String),
+}
+
+impl Operation {
+    /// The verb that it takes.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Create(_) => Verb::Create,
+            Self::Apply(_) | Self::Merge(_) | Self::JsonPatch(_) => Verb::Patch,
+            Self::Delete(_) => Verb::Delete,
+        }
+    }
+}
+
+impl Change {
+    /// Whether it patches an object, or makes it where there is none, which takes the verb to create too.
+    #[must_use]
+    pub fn may_make(&self) -> bool {
+        matches!(self.operation, Operation::Apply(_)) && self.subresource.is_none()
+    }
 }
 
 /// What became of a status report.

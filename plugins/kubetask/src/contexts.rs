@@ -115,7 +115,7 @@ pub fn resolve(
     for directory in resolved.directories.iter().filter(|directory| !directory.optional) {
         let name = &directory.config_map;
         if config_maps.get(name).is_none_or(Option::is_none) {
-            return Err(Unresolved::Missing(format!("ConfigMap {name} not found")));
+            return Err(Unresolved::Missing(not_found(name)));
         }
     }
     for (_, path, texts) in parts {
@@ -219,9 +219,13 @@ fn look_up<'a>(
     let missing = match data.map(|data| data.get(key)) {
         Some(Some(text)) => return Ok(Some(text)),
         Some(None) => format!("key {key} not found in ConfigMap {name}"),
-        None => format!("ConfigMap {name} not found"),
+        None => not_found(name),
     };
     if optional.unwrap_or_default() { Ok(None) } else { Err(Unresolved::Missing(missing)) }
+}
+
+fn not_found(config_map: &str) -> String {
+    format!("ConfigMap {config_map} not found")
 }
 
 fn add(directories: &mut Vec<Directory>, new: Directory) -> Result<(), Unresolved> {

@@ -37,7 +37,7 @@ impl Controller for CronTaskController {
         if let Some(start) = start {
             match create(cx, &cron, &start)? {
                 Ok(run) => {
-                    report = report.started(&start, &run);
+                    report = report.started(start.at, &run, start.missed.as_ref());
                     note = start.missed;
                 }
                 Err(Note { reason, message }) => report = report.not_started(reason, &message),
@@ -61,7 +61,7 @@ fn create(cx: &Context, cron: &CronTask, start: &Start) -> Result<Result<Run, No
         Ok(stored) => Ok(Ok(stored.object()?)),
         Err(Error::Invalid(why)) => note("TaskRefused", format!("Task {name} is refused: {why}")),
         Err(Error::AlreadyExists(_)) => match cx.get(TASK, name)? {
-            run if task::is_ours(cron, &run) => Ok(Ok(run)),
+            run if run.metadata.is_controlled_by(&cron.metadata) => Ok(Ok(run)),
             _ => note(
                 "TaskNameTaken",
                 format!("Task {name} exists and does not belong to this CronTask"),

@@ -10,6 +10,9 @@ use crate::{
     settings::Settings,
 };
 
+/// The longest name of a Task of which `<task>-job` is still a Job's name.
+pub const MAX_TASK_NAME: usize = 59;
+
 /// Name of the volume with the files.
 const FILES: &str = "context-files";
 /// Name of a credential's file in its volume.

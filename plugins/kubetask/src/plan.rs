@@ -1,9 +1,6 @@
 //! Decisions: what is to be done about a Task, given what exists.
 
-use joch_crds::{
-    kubetask::{DEFAULT_AGENT, TaskPhase, TaskStatus},
-    meta::ObjectMeta,
-};
+use joch_crds::kubetask::{DEFAULT_AGENT, TaskPhase, TaskStatus};
 use joch_plugin::{Error, Outcome, StartError, Timestamp};
 use serde_json::Value;
 
@@ -15,8 +12,6 @@ use crate::{
     status,
 };
 
-/// The longest name of which `<task>-job` is still a Job's name.
-const MAX_NAME: usize = 59;
 /// What a ConfigMap holds at most.
 const MAX_CONTENT: usize = 1024 * 1024;
 
@@ -73,19 +68,13 @@ pub fn agent_name(task: &Task) -> &str {
     task.spec.agent_ref.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_AGENT)
 }
 
-/// Whether an object is controlled by this very Task, not by an earlier one of the same name.
-#[must_use]
-pub fn is_ours(task: &Task, object: &ObjectMeta) -> bool {
-    object.controller_uid().is_some_and(|uid| Some(uid) == task.metadata.uid.as_deref())
-}
-
 /// What the Job of the Task's name, or its absence, means. A Job is started once only: if it is gone,
 /// the Task has failed.
 #[must_use]
 pub fn next(task: &Task, job: Option<&Job>) -> Next {
     let name = job::job_name(task);
     let job = match job {
-        Some(job) if is_ours(task, &job.metadata) => job,
+        Some(job) if job.metadata.is_controlled_by(&task.metadata) => job,
         _ if has_started(task) => {
             let gone = format!("Job {name} was deleted before it ended");
             return Next::Report(status::failed(&name, "JobMissing", gone));
@@ -162,8 +151,8 @@ fn prepare(
     config_maps: &ConfigMaps,
     settings: &Settings,
 ) -> Result<Launch, Obstacle> {
-    if task.metadata.name.len() > MAX_NAME {
-        let message = format!("the name of a Task has at most {MAX_NAME} characters");
+    if task.metadata.name.len() > job::MAX_TASK_NAME {
+        let message = format!("the name of a Task has at most {} characters", job::MAX_TASK_NAME);
         return Err(Obstacle::ForGood { reason: "InvalidName", message });
     }
     let name = agent_name(task);

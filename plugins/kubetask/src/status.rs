@@ -80,7 +80,13 @@ fn of(phase: TaskPhase, condition: Condition) -> TaskStatus {
     TaskStatus { phase: Some(phase), conditions: vec![condition], ..TaskStatus::default() }
 }
 
-fn condition(kind: &str, status: &str, reason: &str, message: impl Into<String>) -> Condition {
+/// A condition, as far as a controller decides it.
+pub(crate) fn condition(
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: impl Into<String>,
+) -> Condition {
     Condition {
         kind: kind.to_owned(),
         status: status.to_owned(),

@@ -85,7 +85,7 @@ fn launch(cx: &Context, task: &Task, launch: &Launch) -> Result<Outcome, Failure
         let name = job::context_name(task);
         let heads = CONFIG_MAP.of::<Head>();
         let existing = cx.read(heads, &name).fresh(Freshness::Cached).find()?;
-        if existing.is_some_and(|map| !plan::is_ours(task, &map.metadata)) {
+        if existing.is_some_and(|map| !map.metadata.is_controlled_by(&task.metadata)) {
             return report(cx, &status::context_name_taken(&name));
         }
         match cx.change(CONFIG_MAP, &name).owned().force().apply(files) {

@@ -145,9 +145,9 @@ async fn start(object: &DynamicObject, task: &objects::Task, around: &Around) ->
     if let Some(files) = launch.files {
         let name = kubetask::job::context_name(task);
         let mut map = owned(files, object, around)?;
-        merge(
+        json_patch::merge(
             &mut map,
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}),
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}),
         );
         let force = PatchParams::apply(MANAGER).force();
         around.config_maps.patch(&name, &force, &Patch::Apply(map)).await?;
@@ -167,7 +167,7 @@ fn owned(mut document: Value, object: &DynamicObject, around: &Around) -> Result
     let owner = json!([{"apiVersion": "kubetask.io/v1alpha1", "kind": "Task",
         "name": object.name_any(), "uid": uid, "controller": true}]);
     let metadata = json!({"namespace": around.namespace, "ownerReferences": owner});
-    merge(&mut document, json!({"metadata": metadata}));
+    json_patch::merge(&mut document, &json!({"metadata": metadata}));
     Ok(document)
 }
 
@@ -185,31 +185,22 @@ async fn report(object: &DynamicObject, around: &Around, mut status: Value) -> R
     let generation = object.metadata.generation;
     let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
     for condition in conditions.into_iter().flatten() {
-        merge(condition, json!({"lastTransitionTime": now, "observedGeneration": generation}));
+        json_patch::merge(
+            condition,
+            &json!({"lastTransitionTime": now, "observedGeneration": generation}),
+        );
     }
     let times = match phase.as_deref() {
         Some("Running") => json!({"startTime": now, "startedAt": now}),
         Some("Completed" | "Failed") => json!({"completionTime": now, "finishedAt": now}),
         _ => json!({}),
     };
-    merge(&mut status, times);
-    merge(&mut status, json!({"observedGeneration": generation, "updatedAt": now}));
+    json_patch::merge(&mut status, &times);
+    json_patch::merge(&mut status, &json!({"observedGeneration": generation, "updatedAt": now}));
     let patch = json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "status": status});
     let params = PatchParams::default();
     around.tasks.patch_status(&object.name_any(), &params, &Patch::Merge(patch)).await?;
     Ok(())
-}
-
-/// Puts the fields of `more` into `into`, objects into objects.
-fn merge(into: &mut Value, more: Value) {
-    match (into, more) {
-        (Value::Object(into), Value::Object(more)) => {
-            for (key, value) in more {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, more) => *into = more,
-    }
 }
 
 fn convert<T: DeserializeOwned>(object: &impl serde::Serialize) -> Result<T> {

@@ -1,13 +1,11 @@
 //! Writes that are lost, and names that somebody else took.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use joch_tests::objects::{create, task};
-use joch_tests::proxy::{Action, ApiRequest};
+use joch_tests::proxy::{Action, ApiRequest, Faults};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
 use kube::ResourceExt as _;
@@ -18,21 +16,13 @@ use super::{Cron, ago, crontask, task_at};
 /// A watch that brings nothing within the time of a test.
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn writes_status(request: &ApiRequest) -> bool {
-    request.is_write()
-        && request.resource == "crontasks"
-        && request.subresource.as_deref() == Some("status")
-}
-
 #[test]
 fn kt_94_a_lost_status_write_leads_to_no_second_task() -> Result<()> {
     on_cluster("crontask::lost", async |cluster| {
-        let lost = Arc::new(AtomicU32::new(0));
+        let lost = Faults::default();
         let left = lost.clone();
         let inject = move |request: &ApiRequest| {
-            let take = |left: u32| left.checked_sub(1);
-            let lose = writes_status(request)
-                && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+            let lose = request.writes_status_of("crontasks") && left.take();
             if lose { Action::Status(500) } else { Action::Pass }
         };
         let stage = Stage::with_faults(cluster, "crontask::lost", &["kubetask"], inject).await?;
@@ -41,7 +31,7 @@ fn kt_94_a_lost_status_write_leads_to_no_second_task() -> Result<()> {
             let spec = json!({"concurrencyPolicy": policy, "suspend": true});
             let cron = Cron::create(&stage, &crontask(name, spec)).await?;
             cron.until("Scheduled", "ScheduleValid").await?;
-            lost.store(losses, Ordering::SeqCst);
+            lost.set(losses);
             let last = ago(61);
             cron.patch_status(json!({"lastScheduleTime": last.to_string()})).await?;
             cron.patch(json!({"suspend": false})).await?;
@@ -50,7 +40,7 @@ fn kt_94_a_lost_status_write_leads_to_no_second_task() -> Result<()> {
         for (name, policy) in [("allow", "Allow"), ("forbid", "Forbid"), ("replace", "Replace")] {
             let (cron, run) = due(name, policy, 3).await?;
             cron.until("Scheduled", "TaskCreated").await?;
-            ensure!(lost.load(Ordering::SeqCst) == 0, "nothing was lost, so nothing was shown");
+            ensure!(lost.are_over(), "nothing was lost, so nothing was shown");
             cron.until_runs(&[&run]).await?;
         }
         let posts = stage.proxy.record().posts("tasks", &stage.namespace);
@@ -60,7 +50,7 @@ fn kt_94_a_lost_status_write_leads_to_no_second_task() -> Result<()> {
         let (cron, run) = due("killed", "Forbid", u32::MAX).await?;
         cron.until_runs(&[&run]).await?;
         host.kill()?;
-        lost.store(0, Ordering::SeqCst);
+        lost.set(0);
         host.restart().await?;
         cron.until("Scheduled", "TaskCreated").await?;
         cron.until_runs(&[&run]).await?;

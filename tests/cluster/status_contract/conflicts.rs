@@ -1,12 +1,10 @@
 //! Other writers, and a cache that lags behind them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use joch_tests::host::Host;
-use joch_tests::proxy::{Action, ApiRequest};
+use joch_tests::proxy::{Action, ApiRequest, Faults};
 use joch_tests::puppet::{self, Puppet, runs};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
@@ -19,12 +17,6 @@ use super::{report, reported, status_writes};
 /// A watch that brings nothing within the time of a test.
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn writes_status(request: &ApiRequest) -> bool {
-    request.is_write()
-        && request.resource == "puppets"
-        && request.subresource.as_deref() == Some("status")
-}
-
 async fn patch_status(puppet: &Puppet, status: Value) -> Result<()> {
     let patch = Patch::Merge(json!({ "status": status }));
     puppet.api.patch_status(&puppet.name, &PatchParams::default(), &patch).await?;
@@ -34,27 +26,25 @@ async fn patch_status(puppet: &Puppet, status: Value) -> Result<()> {
 #[test]
 fn sc_04_12_a_conflict_is_computed_anew_and_keeps_the_start() -> Result<()> {
     on_cluster("status_contract::sc_12_conflict", async |cluster| {
-        let refused = Arc::new(AtomicU32::new(0));
+        let refused = Faults::default();
         let left = refused.clone();
         let inject = move |request: &ApiRequest| {
-            let take = |left: u32| left.checked_sub(1);
-            let refuse = writes_status(request)
-                && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+            let refuse = request.writes_status_of("puppets") && left.take();
             if refuse { Action::Status(409) } else { Action::Pass }
         };
         let test = "status_contract::sc_12_conflict";
         let stage = Stage::with_faults(cluster, test, &["puppet"], inject).await?;
         let host = Host::start(stage.options.clone()).await?;
         let puppet = Puppet::new(&stage, "p").await?;
-        refused.store(2, Ordering::SeqCst);
+        refused.set(2);
         let running = reported(&host, &puppet, json!({"phase": "Running"})).await?;
-        ensure!(refused.load(Ordering::SeqCst) == 0, "nothing was refused, so nothing was shown");
-        refused.store(2, Ordering::SeqCst);
+        ensure!(refused.are_over(), "nothing was refused, so nothing was shown");
+        refused.set(2);
         let ended = reported(&host, &puppet, json!({"phase": "Succeeded"})).await?;
         ensure!(ended["startedAt"] == running["startedAt"], "{running} became {ended}");
 
         // Somebody who always wins costs tries, not for ever.
-        refused.store(u32::MAX, Ordering::SeqCst);
+        refused.set(u32::MAX);
         let mark = stage.proxy.record().mark();
         let run = report(&host, &puppet, json!({"message": "late"})).await?;
         ensure!(run.refusal(0)?.0 == "stale", "{run:?}");

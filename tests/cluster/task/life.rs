@@ -13,17 +13,14 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{jobs, status, until_reason};
+use super::{jobs, running, status, until_reason};
 
 #[test]
 fn kt_19_an_edit_after_the_start_is_ignored_and_said_so() -> Result<()> {
     on_cluster("task::edited", async |cluster| {
         let stage = Stage::new(cluster, "task::edited", &["kubetask"]).await?;
         let _host = stage.host().await?;
-        create(&stage.kubetask("Agent"), &agent("default")).await?;
-        let tasks = stage.kubetask("Task");
-        create(&tasks, &task("t")).await?;
-        until_phase(&tasks, "t", "Running").await?;
+        let tasks = running(&stage).await?;
         let before = jobs(&stage).get("t-job").await?;
 
         let edit = json!({"spec": {"agentRef": "another", "contexts": []}});
@@ -46,10 +43,7 @@ fn kt_63_a_failed_pod_ends_job_and_task_alike_and_is_not_followed_by_another_one
     on_cluster("task::failed", async |cluster| {
         let stage = Stage::new(cluster, "task::failed", &["kubetask"]).await?;
         let _host = stage.host().await?;
-        create(&stage.kubetask("Agent"), &agent("default")).await?;
-        let tasks = stage.kubetask("Task");
-        create(&tasks, &task("t")).await?;
-        until_phase(&tasks, "t", "Running").await?;
+        let tasks = running(&stage).await?;
         end_pod(&stage.client, &stage.namespace, "t-job", "Failed").await?;
         let failed = until_reason(&tasks, "t", "Failed", "BackoffLimitExceeded").await?;
         ensure!(status(&failed, "phase") == "Failed", "{failed:?}");
@@ -74,10 +68,7 @@ fn kt_64_a_job_deleted_by_hand_fails_the_task_and_is_not_started_again() -> Resu
     on_cluster("task::deleted", async |cluster| {
         let stage = Stage::new(cluster, "task::deleted", &["kubetask"]).await?;
         let host = stage.host().await?;
-        create(&stage.kubetask("Agent"), &agent("default")).await?;
-        let tasks = stage.kubetask("Task");
-        create(&tasks, &task("t")).await?;
-        until_phase(&tasks, "t", "Running").await?;
+        let tasks = running(&stage).await?;
         jobs(&stage).delete("t-job", &DeleteParams::background()).await?;
         let failed = until_reason(&tasks, "t", "Failed", "JobMissing").await?;
         ensure!(status(&failed, "phase") == "Failed", "{failed:?}");

@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{config_maps, jobs, status, until_gone, until_reason};
+use super::{config_maps, jobs, running, status, until_gone, until_reason};
 
 #[test]
 fn kt_17_a_job_of_somebody_else_is_not_adopted_and_the_task_runs_once_the_name_is_free()
@@ -73,10 +73,7 @@ fn kt_68_a_task_made_anew_runs_with_its_own_content_once_the_old_job_is_gone() -
     on_cluster("task::anew", async |cluster| {
         let stage = Stage::new(cluster, "task::anew", &["kubetask"]).await?;
         let _host = stage.host().await?;
-        create(&stage.kubetask("Agent"), &agent("default")).await?;
-        let tasks = stage.kubetask("Task");
-        create(&tasks, &task("t")).await?;
-        until_phase(&tasks, "t", "Running").await?;
+        let tasks = running(&stage).await?;
         let old = until_job(&stage.client, &stage.namespace, "t-job").await?;
         // The garbage collector cannot remove the Job as long as somebody holds it.
         let hold = |finalizers| Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));

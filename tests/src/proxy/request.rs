@@ -81,6 +81,14 @@ impl ApiRequest {
         ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str())
     }
 
+    /// Whether it writes the status of an object of `resource`.
+    #[must_use]
+    pub fn writes_status_of(&self, resource: &str) -> bool {
+        self.is_write()
+            && self.resource == resource
+            && self.subresource.as_deref() == Some("status")
+    }
+
     /// Whether it makes an object of `resource` (not of a subresource).
     #[must_use]
     pub fn creates(&self, resource: &str) -> bool {

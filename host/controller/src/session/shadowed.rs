@@ -86,7 +86,7 @@ impl port::Session for Shadowed {
                 ("create", document.to_string(), document)
             }
             Operation::Apply(text) => {
-                if there.is_none() && change.subresource.is_none() {
+                if there.is_none() && change.may_make() {
                     session.allow(&KubeCall::on(Verb::Create, key), key)?;
                 }
                 let document = session.document(key, text, change.owned)?;

@@ -45,11 +45,7 @@ impl Session {
     /// Checks a write against the authority, and that it is not the primary's status.
     pub(super) fn allow_write(&self, change: &Change) -> Result<Verb, KubeError> {
         let key = &change.target.key;
-        let verb = match &change.operation {
-            Operation::Create(_) => Verb::Create,
-            Operation::Apply(_) | Operation::Merge(_) | Operation::JsonPatch(_) => Verb::Patch,
-            Operation::Delete(_) => Verb::Delete,
-        };
+        let verb = change.operation.verb();
         let call =
             KubeCall { subresource: change.subresource.as_deref(), ..KubeCall::on(verb, key) };
         self.allow(&call, key)?;
@@ -63,12 +59,10 @@ impl Session {
     /// An apply makes what is not there, which takes the grant to create. Without that grant it is bound to
     /// the object that is there, by its uid: the API server then makes none, whatever happens meanwhile.
     async fn bind(&self, change: &mut Change) -> Result<(), KubeError> {
-        let Change { target, subresource, operation, .. } = change;
-        let makes = matches!(operation, Operation::Apply(_)) && subresource.is_none();
-        if !makes || target.uid.is_some() {
+        if !change.may_make() || change.target.uid.is_some() {
             return Ok(());
         }
-        let (key, authority) = (&target.key, &self.version.authority);
+        let (key, authority) = (&change.target.key, &self.version.authority);
         let create = KubeCall::on(Verb::Create, key);
         let decided =
             grant::decide(&authority.requested, &authority.granted, &create, self.namespace());
@@ -81,7 +75,7 @@ impl Session {
                 found => found?,
             },
         };
-        target.uid = Some(held.uid.clone());
+        change.target.uid = Some(held.uid.clone());
         Ok(())
     }
 

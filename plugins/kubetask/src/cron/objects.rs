@@ -8,6 +8,8 @@ use joch_plugin::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::objects::{Condition, Seen};
+
 /// A CronTask.
 pub type CronTask = Object<Wanted, Known>;
 
@@ -55,20 +57,7 @@ pub struct Known {
     /// When a Task completed last.
     pub last_successful_time: Option<String>,
     /// The conditions.
-    pub conditions: Vec<KnownCondition>,
-}
-
-/// What of a condition is read again.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct KnownCondition {
-    /// What it is about.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// True, False or Unknown.
-    pub status: String,
-    /// Why, in one word.
-    pub reason: String,
+    pub conditions: Vec<Condition>,
 }
 
 /// A Task of a CronTask.
@@ -78,17 +67,7 @@ pub struct Run {
     /// The metadata.
     pub metadata: ObjectMeta,
     /// How far it is.
-    pub status: Progress,
-}
-
-/// How far a Task is.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Progress {
-    /// Phase of the execution.
-    pub phase: Option<TaskPhase>,
-    /// When it ended.
-    pub completion_time: Option<String>,
+    pub status: Seen,
 }
 
 impl Run {
@@ -118,9 +97,14 @@ pub fn unix(time: Timestamp) -> i64 {
     i64::try_from(time.unix_ms() / 1000).unwrap_or(i64::MAX)
 }
 
-/// The reverse, as Kubernetes writes it.
+/// The reverse.
+#[must_use]
+pub fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_ms(u64::try_from(seconds).unwrap_or_default().saturating_mul(1000))
+}
+
+/// A time as Kubernetes writes it.
 #[must_use]
 pub fn rfc3339(seconds: i64) -> String {
-    let ms = u64::try_from(seconds).unwrap_or_default().saturating_mul(1000);
-    Timestamp::from_unix_ms(ms).to_string()
+    timestamp(seconds).to_string()
 }

@@ -12,17 +12,16 @@ use serde_json::Value;
 
 use super::{
     history,
-    objects::{CronTask, Run, rfc3339, seconds, unix},
+    objects::{CronTask, Run, rfc3339, seconds, timestamp, unix},
     schedule::{COUNTED, Schedule},
     status::{Note, Report},
     task,
 };
+use crate::job::MAX_TASK_NAME;
 
 /// How many Tasks are deleted at once: the calls of one reconcile are bounded.
 pub const BATCH: usize = 20;
 
-/// The longest name of which `<task>-job` is still a Job's name.
-const MAX_TASK_NAME: usize = 59;
 /// How far ahead of the clock a time that was decided upon may be. Clocks are set back by a little, and then
 /// catch up; a time further ahead was never right.
 const CLOCK_TOLERANCE: i64 = 3600;
@@ -66,13 +65,6 @@ impl Plan {
     }
 }
 
-impl Start {
-    /// A Task that exists, with nothing to say about earlier times.
-    fn known(run: &Run, at: i64) -> Self {
-        Self { name: run.metadata.name.clone(), at, task: Value::Null, missed: None }
-    }
-}
-
 /// What is to be done about a CronTask, given its Tasks.
 #[must_use]
 pub fn plan(cron: &CronTask, runs: &[Run], now: Timestamp) -> Plan {
@@ -101,7 +93,7 @@ pub fn plan(cron: &CronTask, runs: &[Run], now: Timestamp) -> Plan {
     let last = last_run(cron, runs, now_s).filter(|(at, _)| Some(*at) > told);
     if let Some((at, run)) = last {
         // The status was lost after the Task had been created.
-        plan.report = plan.report.started(&Start::known(run, at), run);
+        plan.report = plan.report.started(at, run, None);
     }
     let decided = last.map(|(at, _)| at).or(told);
     let created = || cron.metadata.creation_timestamp.as_deref().and_then(seconds);
@@ -117,7 +109,7 @@ pub fn plan(cron: &CronTask, runs: &[Run], now: Timestamp) -> Plan {
         return plan;
     }
     plan.report = plan.report.next(next);
-    plan.outcome = plan.outcome.or_sooner(Outcome::RequeueAfter(until(next, now)));
+    plan.outcome = plan.outcome.or_sooner(Outcome::RequeueAfter(timestamp(next).since(now)));
     let Some(at) = due else { return plan };
     let missed = missed(&schedule, anchor, at);
     decide(plan, cron, runs, Due { at, now: now_s, missed })
@@ -169,7 +161,7 @@ fn decide(mut plan: Plan, cron: &CronTask, runs: &[Run], due: Due) -> Plan {
     let name = task::name(cron, at);
     // It was created before a clock was set back.
     if let Some(run) = runs.iter().find(|run| run.metadata.name == name) {
-        plan.report = plan.report.started(&Start::known(run, at), run);
+        plan.report = plan.report.started(at, run, None);
         return plan;
     }
     let late = now.saturating_sub(at);
@@ -215,10 +207,4 @@ fn missed(schedule: &Schedule, after: i64, due: i64) -> Option<Note> {
         "{number} between {after} and {due} did not start: of those missed, only the last does"
     );
     Some(Note { reason: "RunsMissed", message })
-}
-
-/// How long it is until a time.
-fn until(time: i64, now: Timestamp) -> std::time::Duration {
-    let ms = u64::try_from(time).unwrap_or_default().saturating_mul(1000);
-    Timestamp::from_unix_ms(ms).since(now)
 }

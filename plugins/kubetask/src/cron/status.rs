@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use super::{
     objects::{CronTask, Run, rfc3339, seconds},
-    plan::Start,
     task::reference,
 };
+use crate::status::condition;
 
 /// How many Tasks `active` names: the last ones.
 const MAX_ACTIVE: usize = 1000;
@@ -93,22 +93,17 @@ impl Report {
         Self { next_schedule_time: Some(rfc3339(at)), ..self }
     }
 
-    /// The Task exists.
+    /// The Task for this time exists.
     #[must_use]
-    pub fn started(mut self, start: &Start, run: &Run) -> Self {
+    pub fn started(mut self, at: i64, run: &Run, missed: Option<&Note>) -> Self {
         if run.is_active() {
             let mut active = self.active.take().unwrap_or_default();
             active.retain(|other| other.uid != run.metadata.uid);
             active.push(reference(run));
             self = self.with_active(active);
         }
-        let created = format!("Created Task {}", start.name);
-        self.decided(start.at, start.missed.as_ref()).with(
-            "Scheduled",
-            "True",
-            "TaskCreated",
-            &created,
-        )
+        let created = format!("Created Task {}", run.metadata.name);
+        self.decided(at, missed).with("Scheduled", "True", "TaskCreated", &created)
     }
 
     /// There will be no Task for this time.
@@ -150,16 +145,8 @@ impl Report {
 
     fn with(mut self, kind: &str, status: &str, reason: &str, message: &str) -> Self {
         self.conditions.retain(|condition| condition.kind != kind);
-        self.conditions.push(Condition {
-            kind: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: message
-                .get(..message.floor_char_boundary(MAX_MESSAGE))
-                .unwrap_or_default()
-                .to_owned(),
-            ..Condition::default()
-        });
+        let message = message.get(..message.floor_char_boundary(MAX_MESSAGE)).unwrap_or_default();
+        self.conditions.push(condition(kind, status, reason, message));
         self
     }
 }

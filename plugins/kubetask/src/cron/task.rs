@@ -29,12 +29,6 @@ pub fn task(cron: &CronTask, name: &str, at: i64) -> Value {
     })
 }
 
-/// Whether a Task is controlled by this very CronTask, not by an earlier one of the same name.
-#[must_use]
-pub fn is_ours(cron: &CronTask, run: &Run) -> bool {
-    run.metadata.controller_uid().is_some_and(|uid| Some(uid) == cron.metadata.uid.as_deref())
-}
-
 /// A Task as `active` names it.
 #[must_use]
 pub fn reference(run: &Run) -> ObjectReference {

@@ -1,5 +1,6 @@
 //! What keeps a Task from starting: KT-11 to KT-13, KT-17, KT-68, KT-96.
 
+use joch_crds::meta::ObjectMeta;
 use joch_plugin::{Denial, Error, Gvk, ObjectRef, Outcome, StartError};
 use kubetask::{
     objects::Agent,
@@ -69,9 +70,10 @@ fn kt_68_nor_is_its_config_map() {
             "{{ownerReferences: [{{apiVersion: a, kind: Task, name: t, uid: {uid}, controller: true}}]}}"
         ))
     };
-    assert!(plan::is_ours(&simple_task(), &of(UID)));
-    assert!(!plan::is_ours(&simple_task(), &of("an-earlier-uid")));
-    assert!(!plan::is_ours(&simple_task(), &yaml("{}")));
+    let is_ours = |map: &ObjectMeta| map.is_controlled_by(&simple_task().metadata);
+    assert!(is_ours(&of(UID)));
+    assert!(!is_ours(&of("an-earlier-uid")));
+    assert!(!is_ours(&yaml("{}")));
 }
 
 #[test]

@@ -14,19 +14,14 @@ pub(super) fn write(
     change: port::Change,
 ) -> Result<Json, KubeError> {
     let key = change.target.key.clone();
-    let verb = match &change.operation {
-        Operation::Create(_) => Verb::Create,
-        Operation::Apply(_) | Operation::Merge(_) | Operation::JsonPatch(_) => Verb::Patch,
-        Operation::Delete(_) => Verb::Delete,
-    };
+    let verb = change.operation.verb();
     let call = KubeCall { subresource: change.subresource.as_deref(), ..KubeCall::on(verb, &key) };
     world.allow(setting, &call, &key)?;
     if key == setting.primary && change.subresource.as_deref() == Some("status") {
         let text = "the primary's status is written by status.report only";
         return Err(KubeError::Invalid(text.to_owned()));
     }
-    let is_apply = matches!(change.operation, Operation::Apply(_)) && change.subresource.is_none();
-    if is_apply && world.cluster.get(&target(&key, None)).is_err() {
+    if change.may_make() && world.cluster.get(&target(&key, None)).is_err() {
         world.allow(setting, &KubeCall::on(Verb::Create, &key), &key)?;
     }
     let deletes = verb == Verb::Delete;

@@ -12,7 +12,8 @@ fn kt_84_allow_runs_both() {
     let cron = cron_with("concurrencyPolicy: Allow", LAST);
     let both = plan(&cron, &[run("10:05:00", "{phase: Running}")], "10:10:00");
     assert_eq!(actions(&both), "create 10:10:00; again in 300 s");
-    let report = both.report.started(&both.start.unwrap(), &run("10:10:00", "{}"));
+    let start = both.start.unwrap();
+    let report = both.report.started(start.at, &run("10:10:00", "{}"), start.missed.as_ref());
     let names: Vec<_> = report.active.unwrap().into_iter().map(|one| one.name.unwrap()).collect();
     assert_eq!(
         names,
