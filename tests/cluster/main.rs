@@ -4,6 +4,7 @@ mod admin;
 mod authority;
 mod bad_plugins;
 mod bounds;
+mod breakers;
 mod capabilities;
 mod cli;
 mod controllers;

@@ -85,8 +85,12 @@ pub struct ControllerStatus {
     pub name: String,
     /// The kind that it reconciles.
     pub kind: String,
-    /// Running, or what it waits for.
+    /// Running, Resting after it broke on several objects, or what it waits for.
     pub state: String,
+    /// Objects that break it again and again; the others' turns go on.
+    #[serde(default)]
+    #[cfg_attr(feature = "generate", schemars(range(min = 0)))]
+    pub parked: u32,
 }
 
 /// What a plugin in shadow mode would have written.

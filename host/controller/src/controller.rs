@@ -9,29 +9,30 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures::FutureExt as _;
 use joch_core::backoff;
+use joch_core::blame::Blame;
+use joch_core::breaker::{Breaker, Gate};
 use joch_core::dependency::Dependencies;
 use joch_core::finalizer::{self, Release};
 use joch_core::job;
 use joch_core::manifest::{ControllerSpec, WakeBy};
-use joch_core::name::Digest;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::outcome::{Failure, Outcome};
 use joch_core::port::{self, Call, Note, Purpose, Report};
-use joch_core::probation::Conduct;
 use joch_core::queue::{Lane, Next, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use crate::cached::Cached;
 use crate::hub::Listener;
 use crate::kinds::lock;
-use crate::metrics::{NameLabels, PluginLabels, ResultLabels};
+use crate::metrics::{FailureLabels, NameLabels, PluginLabels, ResultLabels};
 use crate::registry::Version;
 use crate::session::{Handle, Session, Shadowed, Surroundings, unix_ms};
 use crate::store::Change;
 
+mod conduct;
 mod task;
 
 use task::{Finalizer, Retry, Task};
@@ -51,27 +52,27 @@ pub(crate) struct Controller {
 struct Inner {
     queue: Queue<ObjectKey>,
     attempts: HashMap<ObjectKey, u32>,
-    broken: HashMap<ObjectKey, Broken>,
+    breaker: Breaker,
     dependencies: Dependencies,
 }
 
-/// The last call for an object broke the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Broken {
-    /// The version that broke.
-    digest: Digest,
-    /// Whether the version before it had broken on the same object.
-    before: bool,
-}
-
 /// How much a controller has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) waiting: usize,
     pub(crate) running: usize,
     pub(crate) objects: usize,
     pub(crate) turns: u64,
+    /// Whether it gets no turns, or one at a time, because it broke on several objects.
+    pub(crate) resting: bool,
+    /// How many objects break it again and again.
+    pub(crate) parked: usize,
+    /// Some of them.
+    pub(crate) parked_objects: Vec<ObjectKey>,
 }
+
+/// How many parked objects are named to people.
+const NAMED: usize = 10;
 
 impl Controller {
     pub(crate) fn new(
@@ -94,6 +95,7 @@ impl Controller {
     /// Gives turns until `stop`, then waits for the ones under way (a drain).
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tasks = TaskTracker::new();
+        self.show(&lock(&self.inner));
         while !stop.is_cancelled() {
             let (key, due) = self.next();
             if let Some(key) = key {
@@ -116,25 +118,45 @@ impl Controller {
         tasks.wait().await;
     }
 
-    /// Reconciles everything once more, behind fresh changes: a new version went live.
+    /// Reconciles everything once more, behind fresh changes: a new version went live. What failed under
+    /// the old one is not held against the new one.
     pub(crate) fn sweep(&self) {
         let keys: Vec<_> = self.primaries().collect();
         let now = Instant::now();
         let mut inner = lock(&self.inner);
-        for key in keys {
-            inner.queue.wake(key, Lane::Backlog, now);
+        inner.attempts.clear();
+        if inner.breaker.renew() {
+            info!(controller = %self.spec.name, "the rest is over: another version is tried");
         }
+        for key in keys {
+            inner.queue.free(key, Lane::Backlog, now);
+        }
+        self.show(&inner);
         drop(inner);
         self.wake.notify_one();
     }
 
+    /// How many objects it reconciles.
+    fn objects(&self) -> usize {
+        let views = self.spec.reconciles().filter_map(|kind| self.around.views.get(kind));
+        views.map(crate::hub::View::len).sum()
+    }
+
     /// How much there is to do.
     pub(crate) fn load(&self) -> Load {
-        let objects = self.spec.reconciles().filter_map(|kind| self.around.views.get(kind));
-        let objects = objects.map(crate::hub::View::len).sum();
+        let objects = self.objects();
         let inner = lock(&self.inner);
         let (waiting, running) = (inner.queue.depth(), inner.queue.running());
-        Load { waiting, running, objects, turns: self.turns.load(Ordering::Relaxed) }
+        let parked_objects = inner.breaker.parked().take(NAMED).cloned().collect();
+        Load {
+            waiting,
+            running,
+            objects,
+            turns: self.turns.load(Ordering::Relaxed),
+            resting: inner.breaker.has_tripped(),
+            parked: inner.breaker.parked().count(),
+            parked_objects,
+        }
     }
 
     fn primaries(&self) -> impl Iterator<Item = ObjectKey> {
@@ -147,8 +169,13 @@ impl Controller {
     /// The next key if one is due and the plugin's concurrency allows it; else when to look again.
     fn next(&self) -> (Option<ObjectKey>, Option<Instant>) {
         let now = Instant::now();
-        let limit = usize::from(self.version.load().manifest.limits.concurrency);
+        let concurrency = usize::from(self.version.load().manifest.limits.concurrency);
         let mut inner = lock(&self.inner);
+        let limit = match inner.breaker.gate(now) {
+            Gate::Open => concurrency,
+            Gate::OneByOne => 1,
+            Gate::Shut(until) => return (None, Some(until)),
+        };
         let free = inner.queue.running() < limit;
         let key = if free { inner.queue.take(now) } else { None };
         let depth = i64::try_from(inner.queue.depth()).unwrap_or(i64::MAX);
@@ -230,8 +257,10 @@ impl Controller {
         let report = report.unwrap_or_else(|_| Report::of_host_failure("a panic in the call"));
         session.settle().await;
         lock(&self.inner).dependencies.replace(key, session.reads());
-        self.account(&version, &report, began.elapsed());
-        self.try_version(&version, key, &report);
+        let failure = report.result.as_ref().err();
+        let blame = failure.map(|failure| Blame::of(failure, session.trouble()));
+        self.account(&version, &report, blame, began.elapsed());
+        self.record(&version, &session, &report.result, blame).await;
         let outcome = match &report.result {
             Ok(outcome) => format!("{outcome:?}"),
             Err(failure) => failure.category().to_owned(),
@@ -286,8 +315,13 @@ impl Controller {
         let delay = retry.as_ref().and_then(|retry| retry.delay);
         match finalizer::release(&result, since, finalizer.timeout, delay) {
             Release::Later(after) => {
-                let next = Retry { delay: Some(after.min(backoff::LONGEST_REQUEUE)) };
-                return if retry.is_some() { next.into() } else { Next::At(next.at()) };
+                let delay = after.min(backoff::LONGEST_REQUEUE);
+                return match retry {
+                    Some(Retry { hold, .. }) => {
+                        Retry { delay: Some(delay), hold: hold.min(delay) }.into()
+                    }
+                    None => Next::At(Instant::now() + delay),
+                };
             }
             Release::Done => {}
             Release::GaveUp => {
@@ -316,39 +350,16 @@ impl Controller {
     fn failed(&self, session: &Session, failure: &Failure, attempt: u32) -> Retry {
         let attempt = attempt.saturating_add(1);
         lock(&self.inner).attempts.insert(session.key().clone(), attempt);
-        let delay = backoff::delay(failure, attempt, rand::random());
-        warn!(error = %failure, attempt, retry_in = ?delay, "reconcile failed");
-        if let Some(note) = note(failure) {
+        let blame = Blame::of(failure, session.trouble());
+        let delay = backoff::delay(failure, blame, attempt, rand::random());
+        warn!(error = %failure, attempt, retry_in = ?delay, blame = blame.as_str(), "reconcile failed");
+        if let Some(note) = note(failure).filter(|_| blame != Blame::Cluster) {
             publish(session, note);
         }
-        Retry { delay }
+        Retry { delay, hold: backoff::hold(blame, delay) }
     }
 
-    /// Adds the call to the version's record.
-    fn try_version(&self, version: &Version, key: &ObjectKey, report: &Report) {
-        let digest = version.digest;
-        let conduct = match &report.result {
-            Err(Failure::Host(_)) => return,
-            Err(failure) if failure.is_breakdown() => Conduct::Broke,
-            _ => Conduct::Answered,
-        };
-        let mut inner = lock(&self.inner);
-        let before = match (conduct, inner.broken.get(key)) {
-            (Conduct::Answered, _) => {
-                inner.broken.remove(key);
-                false
-            }
-            (Conduct::Broke, known) => {
-                let before = known.is_some_and(|known| known.before || known.digest != digest);
-                inner.broken.insert(key.clone(), Broken { digest, before });
-                before
-            }
-        };
-        drop(inner);
-        version.trial.record(key, conduct, before, self.load().objects);
-    }
-
-    fn account(&self, version: &Version, report: &Report, took: Duration) {
+    fn account(&self, version: &Version, report: &Report, blame: Option<Blame>, took: Duration) {
         let metrics = &self.around.metrics;
         let result = match &report.result {
             Ok(Outcome::Done) => "success",
@@ -358,6 +369,12 @@ impl Controller {
         let labels = ResultLabels { controller: self.label.name.clone(), result };
         metrics.reconciles.get_or_create(&labels).inc();
         metrics.reconcile_seconds.get_or_create(&self.label).observe(took.as_secs_f64());
+        if let (Err(failure), Some(blame)) = (&report.result, blame) {
+            let plugin = version.plugin().to_owned();
+            let (category, blame) = (failure.category(), blame.as_str());
+            let labels = FailureLabels { plugin, category, blame };
+            metrics.failures.get_or_create(&labels).inc();
+        }
         let plugin = PluginLabels { plugin: version.plugin().to_owned() };
         metrics.cpu_seconds.get_or_create(&plugin).inc_by(report.cpu.as_secs_f64());
     }
@@ -365,8 +382,9 @@ impl Controller {
     fn forget(&self, key: &ObjectKey) {
         let mut inner = lock(&self.inner);
         inner.attempts.remove(key);
-        inner.broken.remove(key);
+        inner.breaker.forget(key);
         inner.dependencies.forget(key);
+        self.show(&inner);
     }
 
     /// The primary that controls an object, if it is one of ours.
@@ -407,7 +425,12 @@ impl Listener for Controller {
         let now = Instant::now();
         let mut inner = lock(&self.inner);
         if self.spec.reconciles().any(|kind| *kind == key.kind) {
-            inner.queue.wake(key.clone(), lane, now);
+            // What failed for another object, or another spec, is not held against this one.
+            if is_another(old.as_deref(), new.as_deref()) {
+                inner.queue.free(key.clone(), lane, now);
+            } else {
+                inner.queue.wake(key.clone(), lane, now);
+            }
         }
         for concerned in owners.into_iter().chain(inner.dependencies.readers_of(key)) {
             inner.queue.wake(concerned, lane, now);
@@ -415,6 +438,12 @@ impl Listener for Controller {
         drop(inner);
         self.wake.notify_one();
     }
+}
+
+/// Whether an object, its spec, or what is wanted of it is another one than before.
+fn is_another(old: Option<&Cached>, new: Option<&Cached>) -> bool {
+    let essence = |object: &Cached| (object.uid.clone(), object.generation, object.deleting);
+    old.map(essence) != new.map(essence)
 }
 
 /// What the guest may ask with: in shadow mode, nothing that it writes is sent.

@@ -23,6 +23,14 @@ pub(crate) struct NameLabels {
     pub(crate) name: String,
 }
 
+/// Why a reconcile failed, and who is blamed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct FailureLabels {
+    pub(crate) plugin: String,
+    pub(crate) category: &'static str,
+    pub(crate) blame: &'static str,
+}
+
 /// A call to the API server that a plugin made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ApiLabels {
@@ -50,6 +58,10 @@ pub struct Metrics {
     pub(crate) reconciles: Family<ResultLabels, Counter>,
     pub(crate) reconcile_seconds: Family<NameLabels, Histogram>,
     pub(crate) queue_depth: Family<NameLabels, Gauge>,
+    pub(crate) failures: Family<FailureLabels, Counter>,
+    pub(crate) parked: Family<NameLabels, Gauge>,
+    pub(crate) resting: Family<NameLabels, Gauge>,
+    pub(crate) rests: Family<NameLabels, Counter>,
     pub(crate) api_calls: Family<ApiLabels, Counter>,
     pub(crate) cpu_seconds: Family<PluginLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
     pub(crate) swaps: Family<PluginLabels, Counter>,
@@ -74,6 +86,10 @@ impl Metrics {
             reconciles: Family::default(),
             reconcile_seconds: Family::new_with_constructor(seconds),
             queue_depth: Family::default(),
+            failures: Family::default(),
+            parked: Family::default(),
+            resting: Family::default(),
+            rests: Family::default(),
             api_calls: Family::default(),
             cpu_seconds: Family::default(),
             swaps: Family::default(),
@@ -99,6 +115,18 @@ impl Metrics {
             "Objects that wait for a turn",
             metrics.queue_depth.clone(),
         );
+        let name = "joch_plugin_failures";
+        let help = "Reconciles that failed, by what happened and who is blamed";
+        registry.register(name, help, metrics.failures.clone());
+        let name = "joch_plugin_parked_objects";
+        let help = "Objects that broke the guest three times in a row or more often";
+        registry.register(name, help, metrics.parked.clone());
+        let name = "joch_plugin_resting";
+        let help = "Whether a controller gets no turns, or one at a time, because it broke on several objects";
+        registry.register(name, help, metrics.resting.clone());
+        let name = "joch_plugin_rests";
+        let help = "How often a controller was given a rest because it broke on several objects";
+        registry.register(name, help, metrics.rests.clone());
         let name = "joch_plugin_api_calls";
         registry.register(
             name,

@@ -96,7 +96,7 @@ pub struct ControllerView {
     pub digest: String,
     /// The plugin's own version.
     pub version: String,
-    /// `Running`, or what it waits for.
+    /// `Running`, `Resting` after it broke on several objects, or what it waits for.
     pub state: String,
     /// Objects that wait for a turn.
     pub waiting: usize,
@@ -106,6 +106,10 @@ pub struct ControllerView {
     pub objects: usize,
     /// Turns so far.
     pub turns: u64,
+    /// Objects that break it again and again, each of which is tried again after growing delays.
+    pub parked: usize,
+    /// Some of them.
+    pub parked_objects: Vec<String>,
 }
 
 /// What all controllers share.

@@ -11,6 +11,7 @@ mod jobs;
 mod measure;
 mod notes;
 mod outgoing;
+mod parked;
 mod read;
 mod secrets;
 mod shadowed;
@@ -21,8 +22,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use async_trait::async_trait;
+use joch_core::blame::Trouble;
 use joch_core::dependency::Read;
 use joch_core::grant::{self, KubeCall};
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
@@ -88,6 +91,7 @@ pub(crate) struct Session {
     calls: AtomicU32,
     events: AtomicU32,
     requests: AtomicU32,
+    trouble: Mutex<Trouble>,
     writes: TaskTracker,
 }
 
@@ -111,6 +115,7 @@ impl Session {
             calls: AtomicU32::new(0),
             events: AtomicU32::new(0),
             requests: AtomicU32::new(0),
+            trouble: Mutex::default(),
             writes: TaskTracker::new(),
         }
     }
@@ -135,6 +140,11 @@ impl Session {
     /// Whether nothing that it writes is sent.
     pub(crate) fn is_shadow(&self) -> bool {
         self.version.shadow.is_some()
+    }
+
+    /// What was seen of the API server, so far.
+    pub(crate) fn trouble(&self) -> Trouble {
+        *lock(&self.trouble)
     }
 
     /// What was read, so far.
@@ -223,10 +233,14 @@ impl Session {
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, KubeError> {
         self.pace().await?;
+        let _waiting = Waiting { since: Instant::now(), trouble: &self.trouble };
         let result = match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
             Ok(answer) => answer.map_err(|error| translate(error, verb, target)),
             Err(_) => Err(KubeError::Unavailable(None)),
         };
+        if matches!(result, Err(KubeError::Unavailable(_) | KubeError::Fenced)) {
+            lock(&self.trouble).unanswered += 1;
+        }
         let outcome = match &result {
             Ok(_) => "success",
             Err(KubeError::NotFound) => "not-found",
@@ -266,6 +280,18 @@ impl Session {
             view.learn(key, object.clone());
         }
         Ok(object)
+    }
+}
+
+/// Counts the time of a request, also of one that is given up.
+struct Waiting<'a> {
+    since: Instant,
+    trouble: &'a Mutex<Trouble>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(self.trouble).waited += self.since.elapsed();
     }
 }
 

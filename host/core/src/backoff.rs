@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use crate::blame::Blame;
 use crate::outcome::Failure;
 
 /// The first delay.
 pub const FIRST: Duration = Duration::from_millis(250);
 /// The longest delay.
 pub const LONGEST: Duration = Duration::from_secs(300);
+/// The longest delay after a failure of the cluster's: when it is back, nothing has to wait for long.
+pub const LONGEST_IN_OUTAGE: Duration = Duration::from_secs(15);
 /// The longest delay that a guest may ask for; longer ones are cut.
 pub const LONGEST_REQUEUE: Duration = Duration::from_secs(24 * 3600);
 
@@ -15,18 +18,32 @@ pub const LONGEST_REQUEUE: Duration = Duration::from_secs(24 * 3600);
 /// [`FIRST`] up to [`LONGEST`], spread by ±20 %. `random` is a number in `0.0..1.0`.
 ///
 /// A guest that names a delay gets it, cut to [`LONGEST_REQUEUE`]. A permanent failure waits for a
-/// change; none is returned.
+/// change; none is returned. A failure that is the cluster's is tried again whatever the guest made of it,
+/// and soon: no delay is longer than [`LONGEST_IN_OUTAGE`].
 #[must_use]
-pub fn delay(failure: &Failure, attempt: u32, random: f64) -> Option<Duration> {
-    if let Some(wish) = failure.retry_after() {
+pub fn delay(failure: &Failure, blame: Blame, attempt: u32, random: f64) -> Option<Duration> {
+    let cluster = blame == Blame::Cluster;
+    let (wish, longest) =
+        (failure.retry_after(), if cluster { LONGEST_IN_OUTAGE } else { LONGEST });
+    if let Some(wish) = wish.filter(|wish| !cluster || *wish <= longest) {
         return Some(wish.min(LONGEST_REQUEUE));
     }
-    if matches!(failure, Failure::Permanent(_)) {
+    if matches!(failure, Failure::Permanent(_)) && !cluster {
         return None;
     }
     let doublings = attempt.saturating_sub(1).min(16);
-    let exact = FIRST.saturating_mul(1 << doublings).min(LONGEST);
+    let exact = FIRST.saturating_mul(1 << doublings).min(longest);
     Some(exact.mul_f64(0.8 + 0.4 * random.clamp(0.0, 1.0)))
+}
+
+/// How long a failed object is not tried again even if something changes. One that breaks the guest is
+/// held for its whole `delay`: others' changes must not have it burn its bound again and again.
+#[must_use]
+pub fn hold(blame: Blame, delay: Option<Duration>) -> Duration {
+    match (blame, delay) {
+        (Blame::Guest, Some(delay)) => delay.max(FIRST),
+        _ => FIRST,
+    }
 }
 
 #[cfg(test)]
@@ -40,7 +57,7 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_longest() {
-        let at = |attempt| delay(&transient(None), attempt, 0.5).unwrap();
+        let at = |attempt| delay(&transient(None), Blame::Object, attempt, 0.5).unwrap();
         assert_eq!(at(1), FIRST);
         assert_eq!(at(2), FIRST * 2);
         assert_eq!(at(5), FIRST * 16);
@@ -50,20 +67,46 @@ mod tests {
 
     #[test]
     fn delays_are_spread() {
-        let at = |random| delay(&transient(None), 1, random).unwrap();
+        let at = |random| delay(&transient(None), Blame::Object, 1, random).unwrap();
         assert_eq!((at(0.0), at(1.0)), (FIRST.mul_f64(0.8), FIRST.mul_f64(1.2)));
     }
 
     #[test]
     fn a_guest_gets_the_delay_that_it_names_within_a_day() {
         let wish = Duration::from_secs(7);
-        assert_eq!(delay(&transient(Some(wish)), 9, 0.0), Some(wish));
-        assert_eq!(delay(&transient(Some(Duration::MAX)), 1, 0.0), Some(LONGEST_REQUEUE));
+        assert_eq!(delay(&transient(Some(wish)), Blame::Object, 9, 0.0), Some(wish));
+        let longest = delay(&transient(Some(Duration::MAX)), Blame::Object, 1, 0.0);
+        assert_eq!(longest, Some(LONGEST_REQUEUE));
+    }
+
+    fn permanent() -> Failure {
+        let problem = Problem { reason: "R".into(), message: "m".into(), retry_after: None };
+        Failure::Permanent(problem)
     }
 
     #[test]
     fn a_permanent_failure_waits_for_a_change() {
-        let problem = Problem { reason: "R".into(), message: "m".into(), retry_after: None };
-        assert_eq!(delay(&Failure::Permanent(problem), 1, 0.0), None);
+        assert_eq!(delay(&permanent(), Blame::Object, 1, 0.0), None);
+    }
+
+    #[test]
+    fn after_an_outage_nothing_has_to_wait_for_long() {
+        let day = Duration::from_secs(24 * 3600);
+        for failure in [permanent(), transient(None), transient(Some(day))] {
+            let delay = delay(&failure, Blame::Cluster, 40, 0.5);
+            assert_eq!(delay, Some(LONGEST_IN_OUTAGE), "{failure:?}");
+        }
+        let short = Duration::from_secs(1);
+        assert_eq!(delay(&transient(Some(short)), Blame::Cluster, 40, 0.5), Some(short));
+    }
+
+    #[test]
+    fn what_breaks_the_guest_is_held_for_its_whole_delay() {
+        let delay = Some(FIRST * 8);
+        assert_eq!(hold(Blame::Guest, delay), FIRST * 8);
+        for blame in [Blame::Object, Blame::Cluster, Blame::Host] {
+            assert_eq!(hold(blame, delay), FIRST);
+        }
+        assert_eq!(hold(Blame::Guest, None), FIRST);
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod authority;
 pub mod backoff;
+pub mod blame;
+pub mod breaker;
 pub mod dependency;
 pub mod finalizer;
 pub mod frame;

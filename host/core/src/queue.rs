@@ -3,12 +3,15 @@
 //! # Guarantees
 //! - A key is handed out at most once at a time: not again before [`Queue::finish`] (G1).
 //! - A wake while the key is out leads to another turn after it (G2); wakes while it waits collapse.
-//! - A wake never delays a key, and a failed key is not run before its hold is over (G5).
+//! - A wake never delays a key, and a failed key is not run before its hold is over (G5), unless
+//!   [`Queue::free`] says that what made it fail is gone.
 //! - Of four keys handed out, one is from the other lane if both have keys (G6).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Instant;
+
+use crate::backoff;
 
 /// Why a key wants a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,8 @@ enum State {
     },
     Running {
         woken: Option<Lane>,
+        /// Freed meanwhile: what the turn says about a hold is out of date.
+        free: bool,
     },
 }
 
@@ -59,6 +64,7 @@ pub struct Queue<K> {
     backlog: VecDeque<K>,
     delayed: BTreeSet<(Instant, K)>,
     turns: u8,
+    waiting: usize,
     running: usize,
 }
 
@@ -70,6 +76,7 @@ impl<K: Clone + Eq + Hash + Ord> Default for Queue<K> {
             backlog: VecDeque::new(),
             delayed: BTreeSet::new(),
             turns: 0,
+            waiting: 0,
             running: 0,
         }
     }
@@ -80,9 +87,9 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     pub fn wake(&mut self, key: K, lane: Lane, now: Instant) {
         match self.states.get(&key).copied() {
             None => self.ready(key, lane),
-            Some(State::Running { woken }) => {
+            Some(State::Running { woken, free }) => {
                 let lane = if woken == Some(Lane::Fresh) { Lane::Fresh } else { lane };
-                self.states.insert(key, State::Running { woken: Some(lane) });
+                self.states.insert(key, State::Running { woken: Some(lane), free });
             }
             Some(State::Delayed { at, hold }) => {
                 self.delayed.remove(&(at, key.clone()));
@@ -94,6 +101,22 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
                 self.ready(key, Lane::Fresh);
             }
             Some(State::Ready(_)) => {}
+        }
+    }
+
+    /// Asks for a turn for `key`, and lifts its hold: the object or the plugin is another one now.
+    pub fn free(&mut self, key: K, lane: Lane, now: Instant) {
+        match self.states.get(&key).copied() {
+            Some(State::Running { woken, .. }) => {
+                let lane = if woken == Some(Lane::Fresh) { Lane::Fresh } else { lane };
+                self.states.insert(key, State::Running { woken: Some(lane), free: true });
+            }
+            Some(State::Delayed { at, .. }) => {
+                self.delayed.remove(&(at, key.clone()));
+                self.ready(key, lane);
+            }
+            Some(State::Parked { .. }) => self.ready(key, lane),
+            _ => self.wake(key, lane, now),
         }
     }
 
@@ -112,17 +135,22 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             [Lane::Fresh, Lane::Backlog]
         };
         let key = lanes.into_iter().find_map(|lane| self.pop(lane))?;
-        self.states.insert(key.clone(), State::Running { woken: None });
+        self.states.insert(key.clone(), State::Running { woken: None, free: false });
+        self.waiting -= 1;
         self.running += 1;
         Some(key)
     }
 
     /// Takes back a key that was handed out.
     pub fn finish(&mut self, key: K, next: Next, now: Instant) {
-        let Some(State::Running { woken }) = self.states.get(&key).copied() else { return };
+        let Some(State::Running { woken, free }) = self.states.get(&key).copied() else { return };
         self.running -= 1;
         self.states.remove(&key);
         match (woken, next) {
+            // What freed it may have been the guest itself: not at once, lest it runs in a circle.
+            (Some(lane), Next::Retry { hold, .. }) if free => {
+                self.at_or_after(key, lane, Some(hold.min(now + backoff::FIRST)), now);
+            }
             (Some(lane), Next::Retry { hold, .. }) => self.at_or_after(key, lane, Some(hold), now),
             (Some(lane), _) => self.ready(key, lane),
             (None, Next::OnChange) => {}
@@ -143,7 +171,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// How many keys wait for a turn now.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.states.values().filter(|state| matches!(state, State::Ready(_))).count()
+        self.waiting
     }
 
     /// How many keys are handed out.
@@ -153,7 +181,10 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     }
 
     fn ready(&mut self, key: K, lane: Lane) {
-        self.states.insert(key.clone(), State::Ready(lane));
+        let before = self.states.insert(key.clone(), State::Ready(lane));
+        if !matches!(before, Some(State::Ready(_))) {
+            self.waiting += 1;
+        }
         match lane {
             Lane::Fresh => self.fresh.push_back(key),
             Lane::Backlog => self.backlog.push_back(key),

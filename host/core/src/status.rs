@@ -84,6 +84,9 @@ pub enum ReportError {
     /// A condition lacks `type` or `status`, or has another status than True, False, Unknown.
     #[error("condition {0}: needs a type, and True, False or Unknown as status")]
     Condition(usize),
+    /// A condition has a type that only the host sets.
+    #[error("condition {0}: types that begin with joch.dev/ are set by the host")]
+    Own(String),
 }
 
 /// Merges `report` into the status of `object` (the newest that is known). `observed` is the generation
@@ -143,6 +146,48 @@ pub fn decide(
         written(current, merged, patch, &finish, circumstances)
     };
     Ok(Decision { plan, overruled })
+}
+
+/// A condition that the host itself sets; its type has the prefix `joch.dev/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostCondition<'a> {
+    /// Its type.
+    pub kind: &'a str,
+    /// True or False.
+    pub holds: bool,
+    /// One CamelCase word.
+    pub reason: &'a str,
+    /// One sentence.
+    pub message: &'a str,
+}
+
+/// Sets one condition of the host's own on `object`. Everything else stays, `observedGeneration` too: the
+/// host has no verdict about the spec. Another message alone is no reason to write.
+#[must_use]
+pub fn set(object: &Value, condition: HostCondition<'_>, circumstances: Circumstances<'_>) -> Plan {
+    let Circumstances { generation, now, dropped, .. } = circumstances;
+    let empty = Map::new();
+    let current = object.get("status").and_then(Value::as_object).unwrap_or(&empty);
+    let mut conditions = conditions::Conditions::of(current.get(CONDITIONS));
+    if !conditions.set_own(condition, generation, now) {
+        return Plan::Unchanged;
+    }
+    let mut merged = current.clone();
+    if let Some(conditions) = conditions.into_value() {
+        merged.insert(CONDITIONS.to_owned(), conditions);
+    }
+    pruned::remove(&mut merged, dropped);
+    let patch = difference(current, &merged);
+    if patch.is_empty() {
+        return Plan::Unchanged;
+    }
+    written(current, merged, patch, now, circumstances)
+}
+
+/// Whether `object` has the condition, and it is True.
+#[must_use]
+pub fn holds(object: &Value, kind: &str) -> bool {
+    conditions::Conditions::of(object.pointer("/status/conditions")).is_true(kind)
 }
 
 /// Whether a field of the status is the contract's own.

@@ -97,9 +97,10 @@ impl Record {
     pub(crate) fn report(&self, controllers: &[ControllerView]) -> Value {
         let live = self.live.as_ref();
         let shadow = self.shadow.as_ref().filter(|_| live.is_some());
-        let states = controllers.iter().map(
-            |view| json!({"name": view.controller, "kind": view.primary, "state": view.state}),
-        );
+        let states = controllers.iter().map(|view| {
+            json!({"name": view.controller, "kind": view.primary, "state": view.state,
+                          "parked": view.parked})
+        });
         json!({
             "phase": self.phase(),
             "digest": live.map(|live| &live.digest),
@@ -112,7 +113,8 @@ impl Record {
             "shadow": shadow.map(|log| json!({"writes": log.total(), "recent": log.recent(SHADOW)})),
             "history": self.history,
             "conditions": [
-                self.ready(controllers), self.grants_satisfied(), self.compatible(), self.healthy(),
+                self.ready(controllers), self.grants_satisfied(), self.compatible(),
+                self.healthy(controllers),
             ],
         })
     }
@@ -178,10 +180,15 @@ impl Record {
         }
     }
 
-    fn healthy(&self) -> Value {
+    fn healthy(&self, controllers: &[ControllerView]) -> Value {
         let kind = "Healthy";
         if let Some(refusal) = self.refusal.as_ref().filter(|it| it.reason == "RolledBack") {
             return condition(kind, "False", refusal.reason, &refusal.message);
+        }
+        let bad = self.live.as_ref().is_some_and(|live| live.verdict == Verdict::Bad);
+        if let Some(view) = controllers.iter().find(|view| !bad && view.state == "Resting") {
+            let message = format!("controller {} broke on several objects", view.controller);
+            return condition(kind, "False", "Resting", &message);
         }
         match self.live.as_ref().map(|live| live.verdict) {
             None => condition(kind, "Unknown", "NotLoaded", ""),
@@ -226,6 +233,8 @@ mod tests {
             running: 0,
             objects: 0,
             turns: 0,
+            parked: 0,
+            parked_objects: vec![],
         }
     }
 
@@ -257,6 +266,9 @@ mod tests {
              Healthy=True/Proven"
         );
         assert!(told(&record, &[controller("Syncing")]).contains("Ready=False/NotRunning"));
+        let resting = told(&record, &[controller("Running"), controller("Resting")]);
+        assert!(resting.contains("Ready=False/NotRunning"), "{resting}");
+        assert!(resting.ends_with("Healthy=False/Resting"), "{resting}");
         let loading =
             Record { loading: Some("version 2 is being loaded".into()), ..record.clone() };
         let ready = &loading.report(&running)["conditions"][0];

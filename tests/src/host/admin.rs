@@ -46,8 +46,11 @@ pub struct ControllerView {
     pub plugin: String,
     /// The digest of the version that the next reconcile calls.
     pub digest: String,
-    /// `Running`, or what it waits for.
+    /// `Running`, `Resting`, or what it waits for.
     pub state: String,
+    /// How many objects it breaks on again and again.
+    #[serde(default)]
+    pub parked: usize,
 }
 
 impl Overview {
@@ -63,7 +66,8 @@ impl Overview {
     pub fn runs(&self, plugin: &str, digest: &Digest) -> bool {
         let digest = digest.to_string();
         let mut own = self.controllers.iter().filter(|view| view.plugin == plugin).peekable();
-        own.peek().is_some() && own.all(|view| view.digest == digest && view.state == "Running")
+        let live = |view: &ControllerView| ["Running", "Resting"].contains(&view.state.as_str());
+        own.peek().is_some() && own.all(|view| view.digest == digest && live(view))
     }
 }
 
@@ -96,9 +100,10 @@ mod tests {
             plugin: "p".to_owned(),
             digest: digest.to_string(),
             state: state.to_owned(),
+            parked: 0,
         };
         for (controllers, expected) in [
-            (vec![view(&a, "Running"), view(&a, "Running")], true),
+            (vec![view(&a, "Running"), view(&a, "Resting")], true),
             (vec![view(&a, "Running"), view(&b, "Running")], false),
             (vec![view(&a, "Syncing")], false),
             (vec![], false),

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use joch_core::backoff;
 use joch_core::manifest::ControllerSpec;
 use joch_core::queue::Next;
 
@@ -28,8 +27,11 @@ impl Finalizer {
 }
 
 /// When a failed turn is tried again; without a delay, when something changes.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Retry {
     pub(super) delay: Option<Duration>,
+    /// How long it is not tried again whatever changes.
+    pub(super) hold: Duration,
 }
 
 impl Retry {
@@ -40,7 +42,7 @@ impl Retry {
 
 impl From<Retry> for Next {
     fn from(retry: Retry) -> Self {
-        let hold = Instant::now() + backoff::FIRST;
+        let hold = Instant::now() + retry.hold;
         Self::Retry { at: retry.delay.is_some().then(|| retry.at()), hold }
     }
 }

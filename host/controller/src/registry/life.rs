@@ -77,8 +77,13 @@ impl Life {
         let (state, load) = match &*lock(&self.state) {
             State::Syncing => ("Syncing".to_owned(), None),
             State::WaitingFor(kind) => (format!("WaitingFor {kind}"), None),
-            State::Running(controller) => ("Running".to_owned(), Some(controller.load())),
+            State::Running(controller) => {
+                let load = controller.load();
+                let state = if load.resting { "Resting" } else { "Running" };
+                (state.to_owned(), Some(load))
+            }
         };
+        let load = load.as_ref();
         ControllerView {
             plugin: version.plugin().to_owned(),
             controller: self.spec.name.to_string(),
@@ -90,6 +95,10 @@ impl Life {
             running: load.map_or(0, |load| load.running),
             objects: load.map_or(0, |load| load.objects),
             turns: load.map_or(0, |load| load.turns),
+            parked: load.map_or(0, |load| load.parked),
+            parked_objects: load
+                .map(|load| load.parked_objects.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use joch_core::port::{KubeError, Note, Verdict};
 use joch_core::status::{self, Circumstances, Decision, Dropped, Plan};
 use joch_core::time::rfc3339;
 use kube::api::Patch;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Session;
 use crate::cached::Cached;
@@ -38,6 +38,14 @@ impl Session {
             match self.try_report(&newest, &report, generation).await {
                 Err(KubeError::Stale) => newest = self.get_live(&self.key).await?,
                 Err(KubeError::NotFound) => return Ok(Verdict::Superseded(newest.json.clone())),
+                // A rule about transitions may have been checked against a newer object than ours.
+                Err(KubeError::Invalid(text)) => {
+                    let fresh = self.fetch(&self.key).await?;
+                    if fresh.resource_version == newest.resource_version {
+                        return Err(KubeError::Invalid(text));
+                    }
+                    newest = fresh;
+                }
                 answer => return answer,
             }
         }
@@ -58,37 +66,53 @@ impl Session {
     ) -> Result<Verdict, KubeError> {
         let unreadable = |error: serde_json::Error| KubeError::Other(error.to_string());
         let object: Value = serde_json::from_str(&newest.json).map_err(unreadable)?;
-        let dropped = lock(&self.around.dropped).get(&self.key.kind).cloned().unwrap_or_default();
-        let now = rfc3339(unix_ms());
-        let circumstances = Circumstances {
-            fields: &self.fields,
-            generation: self.primary.generation,
-            now: &now,
-            dropped: &dropped,
-        };
-        let Decision { plan, overruled } =
+        let decided = self.with_circumstances(|circumstances| {
             status::decide(&object, report, generation, circumstances)
-                .map_err(|error| KubeError::Invalid(error.to_string()))?;
+        });
+        let Decision { plan, overruled } =
+            decided.map_err(|error| KubeError::Invalid(error.to_string()))?;
         self.note_overruled(&overruled);
         let (patch, expected) = match plan {
             Plan::Unchanged => return Ok(Verdict::Unchanged),
             Plan::Superseded => return Ok(Verdict::Superseded(newest.json.clone())),
             Plan::Write { patch, expected } => (patch, expected),
         };
+        self.spend()?;
+        self.write_status(newest, patch, &expected).await.map(|()| Verdict::Written)
+    }
+
+    /// Runs a decision about the primary's status with what it depends on.
+    pub(super) fn with_circumstances<T>(&self, decide: impl FnOnce(Circumstances<'_>) -> T) -> T {
+        let dropped = lock(&self.around.dropped).get(&self.key.kind).cloned().unwrap_or_default();
+        let now = rfc3339(unix_ms());
+        decide(Circumstances {
+            fields: &self.fields,
+            generation: self.primary.generation,
+            now: &now,
+            dropped: &dropped,
+        })
+    }
+
+    /// Writes what differs from `newest`'s status, unless it is not the newest any more.
+    pub(super) async fn write_status(
+        &self,
+        newest: &Cached,
+        patch: Map<String, Value>,
+        expected: &Map<String, Value>,
+    ) -> Result<(), KubeError> {
         let metadata = json!({"resourceVersion": newest.resource_version, "uid": newest.uid});
         let patch = Patch::Merge(json!({"metadata": metadata, "status": patch}));
         let served = self.served(&self.key.kind).await?;
-        self.spend()?;
         let api = api(&self.around.client, &served.resource, self.namespace());
         let write = Write::Patch { patch, subresource: Some("status".to_owned()), force: false };
         let answer =
             self.request("patch", &self.key, send(&api, &self.key, &self.manager(), write)).await?;
         if let Some(stored) = answer {
-            let lost = status::dropped(&expected, &stored.data);
+            let lost = status::dropped(expected, &stored.data);
             self.learn(&self.key, stored)?;
             self.note_dropped(lost);
         }
-        Ok(Verdict::Written)
+        Ok(())
     }
 
     /// Counts fields that the contract kept from the guest, and says so once.

@@ -86,3 +86,42 @@ fn neither_lane_starves_the_other() {
     let backlog = taken.iter().filter(|key| **key < 100).count();
     assert_eq!(backlog, 10);
 }
+
+#[test]
+fn a_key_that_is_freed_is_not_held() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let retry = Next::Retry { at: Some(ms(now, 800)), hold: ms(now, 800) };
+    let parked = Next::Retry { at: None, hold: ms(now, 800) };
+    for next in [retry, parked] {
+        queue.wake("a", Lane::Fresh, now);
+        assert_eq!(queue.take(now), Some("a"));
+        queue.finish("a", next, now);
+        assert_eq!(queue.take(now), None);
+        queue.free("a", Lane::Backlog, now);
+        assert_eq!((queue.take(now), queue.next_due()), (Some("a"), None));
+        // Freed while it is out: what fails then has failed under the old conditions.
+        queue.free("a", Lane::Backlog, now);
+        queue.finish("a", next, now);
+        assert_eq!((queue.take(now), queue.next_due()), (None, Some(now + backoff::FIRST)));
+        assert_eq!(queue.take(now + backoff::FIRST), Some("a"));
+        queue.finish("a", Next::OnChange, now);
+    }
+    queue.free("b", Lane::Fresh, now);
+    assert_eq!(queue.take(now), Some("b"), "a key that nobody knew");
+}
+
+#[test]
+fn the_depth_counts_each_waiting_key_once() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.wake("a", Lane::Backlog, now);
+    queue.wake("a", Lane::Fresh, now);
+    queue.free("b", Lane::Fresh, now);
+    assert_eq!(queue.depth(), 2);
+    queue.take(now);
+    queue.wake("a", Lane::Fresh, now);
+    assert_eq!((queue.depth(), queue.running()), (1, 1));
+    queue.finish("a", Next::OnChange, now);
+    assert_eq!((queue.depth(), queue.running()), (2, 0));
+    while queue.take(now).is_some() {}
+    assert_eq!((queue.depth(), queue.running()), (0, 2));
+}

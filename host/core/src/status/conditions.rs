@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{OBSERVED, ReportError};
+use super::{HostCondition, OBSERVED, ReportError};
 use crate::time::later;
 
 /// How work ends: at most one of these is True.
 const ENDS: [&str; 3] = ["Succeeded", "Failed", "Cancelled"];
 /// What cannot be True of work that has ended.
 const UNDER_WAY: [&str; 2] = ["InProgress", "Blocked"];
+/// What the types of the host's own conditions begin with.
+const OWN: &str = "joch.dev/";
 /// Says that edits after the start are ignored.
 const IGNORED: &str = "SpecChangeIgnored";
 
@@ -29,6 +31,9 @@ pub(super) fn reported(conditions: Option<&Value>) -> Result<Vec<Reported<'_>>, 
         let (kind, status) = (text(condition, "type"), text(condition, "status"));
         if kind.is_empty() || !["True", "False", "Unknown"].contains(&status) {
             return Err(ReportError::Condition(index));
+        }
+        if kind.starts_with(OWN) {
+            return Err(ReportError::Own(kind.to_owned()));
         }
         let reason = match text(condition, "reason") {
             "" => "Reconciled",
@@ -58,6 +63,23 @@ impl Conditions {
         for condition in reported {
             self.set(condition, generation, now);
         }
+    }
+
+    /// Sets a condition of the host's own; false if nothing but the message or the generation differs.
+    pub(super) fn set_own(
+        &mut self,
+        condition: HostCondition<'_>,
+        generation: i64,
+        now: &str,
+    ) -> bool {
+        let HostCondition { kind, holds, reason, message } = condition;
+        let status = if holds { "True" } else { "False" };
+        let same = |old: &Value| text(old, "status") == status && text(old, "reason") == reason;
+        if self.find(kind).is_some_and(same) {
+            return false;
+        }
+        self.set(&Reported { kind, status, reason, message }, generation, now);
+        true
     }
 
     /// Whether the end that `before` tells would become another one.
@@ -131,7 +153,7 @@ impl Conditions {
         self.0.iter().find(|condition| text(condition, "type") == kind)
     }
 
-    fn is_true(&self, kind: &str) -> bool {
+    pub(super) fn is_true(&self, kind: &str) -> bool {
         self.find(kind).is_some_and(|condition| text(condition, "status") == "True")
     }
 }

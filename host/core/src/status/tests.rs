@@ -305,4 +305,38 @@ fn malformed_reports_are_refused() {
         error(json!({"conditions": [{"type": "Ready", "status": "Maybe"}]})),
         ReportError::Condition(0)
     );
+    assert_eq!(
+        error(json!({"conditions": [{"type": "joch.dev/Parked", "status": "True"}]})),
+        ReportError::Own("joch.dev/Parked".to_owned())
+    );
+}
+
+#[test]
+fn a_condition_of_the_hosts_own_leaves_everything_else_as_it_is() {
+    let (fields, dropped) = (fields(), Dropped::new());
+    let at = |now| Circumstances { fields: &fields, generation: 7, now, dropped: &dropped };
+    let parked = |holds, message| HostCondition {
+        kind: "joch.dev/Parked",
+        holds,
+        reason: if holds { "Trapped" } else { "Recovered" },
+        message,
+    };
+    let before = json!({"phase": "Succeeded", "observedGeneration": 3, "updatedAt": T0,
+                        "conditions": [condition("Succeeded", "True")]});
+    let object = json!({"status": before});
+    let after = expected(set(&object, parked(true, "it broke"), at(T1)));
+    assert_eq!(after["observedGeneration"], 3, "the host has no verdict about the spec");
+    assert_eq!((&after["phase"], &after["updatedAt"]), (&json!("Succeeded"), &json!(T1)));
+    assert_eq!(after["conditions"][0], before["conditions"][0]);
+    let own = &after["conditions"][1];
+    assert_eq!((&own["status"], &own["observedGeneration"]), (&json!("True"), &json!(7)));
+
+    let object = json!({"status": after});
+    assert!(holds(&object, "joch.dev/Parked") && !holds(&object, "Ready"));
+    assert_eq!(set(&object, parked(true, "in another place"), at(T2)), Plan::Unchanged);
+    let freed = json!({"status": expected(set(&object, parked(false, ""), at(T2)))});
+    assert!(!holds(&freed, "joch.dev/Parked"));
+    let lost = Dropped::from([vec!["conditions".to_owned()]]);
+    let without = Circumstances { dropped: &lost, ..at(T1) };
+    assert_eq!(set(&json!({}), parked(true, "m"), without), Plan::Unchanged, "the CRD has none");
 }
