@@ -9,7 +9,9 @@ mod cli;
 mod controllers;
 mod crd;
 mod crontask;
+mod faults;
 mod finalizer;
+mod freshness;
 /// Small guests of the engine's own tests.
 #[expect(dead_code, clippy::unwrap_used, reason = "the engine's tests, which use the others")]
 #[path = "../../host/engine/tests/engine/guest.rs"]
