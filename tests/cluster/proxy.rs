@@ -220,16 +220,18 @@ async fn watched(
 fn watches_are_cut_stalled_expired_held_back_and_stripped_of_bookmarks() -> Result<()> {
     on_cluster("proxy::watches", async |cluster| {
         let second = Duration::from_secs(1);
+        let began = Instant::now();
         let cut = Disturbance::CutAfter(Duration::from_millis(500));
         let (events, ended) = watched(cluster, cut, usize::MAX, LONG).await?;
-        ensure!(ended && events == ["added"], "cut: {events:?}");
+        let early = began.elapsed() < 3 * second;
+        ensure!(ended && early && events.contains(&"added".to_owned()), "cut: {events:?}");
         let (events, ended) = watched(cluster, Disturbance::Stall, usize::MAX, second).await?;
         ensure!(!ended && events.is_empty(), "stalled: {events:?}");
         let (events, ended) = watched(cluster, Disturbance::Expired, usize::MAX, LONG).await?;
         ensure!(ended && events == ["410"], "expired: {events:?}");
         let began = Instant::now();
         let (events, _) = watched(cluster, Disturbance::Hold(second), 1, LONG).await?;
-        ensure!(began.elapsed() >= second && events == ["added"], "held: {events:?}");
+        ensure!(began.elapsed() >= second && events.len() == 1, "held: {events:?}");
         let never = Disturbance::Hold(Duration::ZERO);
         let (events, _) = watched(cluster, never, usize::MAX, LONG).await?;
         ensure!(events.iter().any(|event| event == "bookmark"), "no bookmark to strip: {events:?}");

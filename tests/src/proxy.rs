@@ -150,7 +150,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
 
 impl Shared {
     async fn pass(&self, request: Request<Bytes>) -> Result<Answer> {
-        let what = ApiRequest::parse(request.method(), request.uri());
+        let what = ApiRequest::of(&request);
         let number = self.record.arrived(&what, request.body());
         let refuse = |code, retry| {
             self.record.answered(number, code, b"");
