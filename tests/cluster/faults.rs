@@ -119,7 +119,8 @@ async fn quiet(stage: &Stage, wanted: Option<&State>) -> Result<Vec<serde_json::
         } else {
             let ended = |(name, ends): &(&str, bool)| {
                 let phase = if *ends { "Completed" } else { "Running" };
-                found.get(&format!("Task {name}")).is_some_and(|t| t["status"]["phase"] == phase)
+                let task = found.get(&format!("Task {name}"));
+                task.and_then(|task| task.pointer("/status/phase")?.as_str()) == Some(phase)
             };
             ensure!(TASKS.iter().all(ended), "{found:?}");
             ensure!(found.contains_key("ConfigMap ada-greeting"), "{found:?}");

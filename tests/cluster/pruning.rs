@@ -8,7 +8,7 @@ use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[test]
 fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
@@ -39,7 +39,7 @@ fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
         ensure!(managed && puppet.object().await?.metadata.managed_fields.is_some(), "none there");
         for step in [0, 2] {
             let metadata = &run.answer(step)?["metadata"];
-            ensure!(metadata.get("managedFields") == None::<&Value>, "step {step}: {metadata}");
+            ensure!(metadata.get("managedFields").is_none(), "step {step}: {metadata}");
         }
         // The host did not even ask for more.
         let asked = stage.proxy.record().since(0, |entry| {
