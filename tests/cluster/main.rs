@@ -10,7 +10,10 @@ mod cli;
 mod controllers;
 mod crd;
 mod crontask;
+mod fairness;
+mod faults;
 mod finalizer;
+mod freshness;
 /// Small guests of the engine's own tests.
 #[expect(dead_code, clippy::unwrap_used, reason = "the engine's tests, which use the others")]
 #[path = "../../host/engine/tests/engine/guest.rs"]
@@ -20,6 +23,7 @@ mod languages;
 mod outgoing;
 mod plugin_objects;
 mod proxy;
+mod pruning;
 mod puppet;
 mod readme;
 mod reload;

@@ -1,11 +1,11 @@
 //! The harness's own proxy in front of the real API server, before anything is concluded from it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures::TryStreamExt as _;
 use joch_tests::cluster::Cluster;
-use joch_tests::proxy::{Action, ApiRequest, Proxy};
+use joch_tests::proxy::{Action, ApiRequest, Disturbance, Proxy};
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -126,5 +126,117 @@ fn a_request_that_arrived_is_sent_on_even_if_its_sender_is_gone() -> Result<()> 
             Ok(())
         })
         .await
+    })
+}
+
+/// One request of a client for `action`, and whether it was sent on.
+async fn posted(cluster: &Cluster, action: Action) -> Result<(kube::Result<ConfigMap>, bool)> {
+    let namespace = cluster.namespace("proxy").await?;
+    let proxy = Proxy::start(cluster.access()?, move |_| action).await?;
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(proxy.access(), &options).await?;
+    config.default_retry = false;
+    let maps: Api<ConfigMap> = Api::namespaced(Client::try_from(config)?, &namespace);
+    let answer = maps.create(&PostParams::default(), &config_map("m")).await;
+    let direct: Api<ConfigMap> = Api::namespaced(cluster.client()?, &namespace);
+    let made = direct.get_opt("m").await?.is_some();
+    ensure!(proxy.record().posts("configmaps", &namespace) == 1, "not recorded once");
+    Ok((answer, made))
+}
+
+#[test]
+fn refusals_cuts_and_lost_answers_are_what_they_are_called() -> Result<()> {
+    on_cluster("proxy::damage", async |cluster| {
+        for code in [409, 410, 429, 500, 503] {
+            let (answer, made) = posted(cluster, Action::Status(code)).await?;
+            let Err(kube::Error::Api(status)) = answer else { anyhow::bail!("{answer:?}") };
+            ensure!(status.code == code && !made, "{status:?}");
+        }
+        let (answer, made) = posted(cluster, Action::Busy(7)).await?;
+        let Err(kube::Error::Api(status)) = answer else { anyhow::bail!("{answer:?}") };
+        let seconds = status.details.as_ref().map(|details| details.retry_after_seconds);
+        ensure!(status.code == 429 && seconds == Some(7) && !made, "{status:?}");
+        for (action, sent_on) in
+            [(Action::Cut, false), (Action::LoseAnswer, true), (Action::HalfBody, true)]
+        {
+            let (answer, made) = posted(cluster, action).await?;
+            let no_answer = matches!(&answer, Err(error) if !matches!(error, kube::Error::Api(_)));
+            ensure!(no_answer && made == sent_on, "{action:?}: {answer:?}, made: {made}");
+        }
+        for (action, sent_on) in [(Action::Swallow, false), (Action::SwallowAnswer, true)] {
+            let namespace = cluster.namespace("proxy").await?;
+            let (proxy, client) = through(cluster, move |_| action).await?;
+            let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+            let (params, map) = (PostParams::default(), config_map("m"));
+            let answer =
+                tokio::time::timeout(Duration::from_millis(500), maps.create(&params, &map));
+            ensure!(answer.await.is_err(), "{action:?} was answered");
+            let direct: Api<ConfigMap> = Api::namespaced(cluster.client()?, &namespace);
+            ensure!(direct.get_opt("m").await?.is_some() == sent_on, "{action:?}");
+            drop(proxy);
+        }
+        Ok(())
+    })
+}
+
+/// What a watch brings under a disturbance: events in words, until it ends or `enough` have come.
+async fn watched(
+    cluster: &Cluster,
+    how: Disturbance,
+    enough: usize,
+    time: Duration,
+) -> Result<(Vec<String>, bool)> {
+    let namespace = cluster.namespace("proxy").await?;
+    let disturb = move |_: &ApiRequest| Action::Watch(how);
+    let (_proxy, client) = through(cluster, disturb).await?;
+    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    let direct: Api<ConfigMap> = Api::namespaced(cluster.client()?, &namespace);
+    direct.create(&PostParams::default(), &config_map("m")).await?;
+    // With its timeout, the API server sends a bookmark before it ends the watch.
+    let watch = maps.watch(&WatchParams::default().timeout(3), "0").await?;
+    let mut watch = std::pin::pin!(watch);
+    let (mut events, mut ended) = (Vec::new(), false);
+    let read = async {
+        while events.len() < enough {
+            match watch.try_next().await {
+                Ok(Some(WatchEvent::Added(map))) if map.metadata.name.as_deref() == Some("m") => {
+                    events.push("added".to_owned());
+                }
+                Ok(Some(WatchEvent::Bookmark(_))) => events.push("bookmark".to_owned()),
+                Ok(Some(WatchEvent::Error(status))) => events.push(status.code.to_string()),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    ended = true;
+                    return;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(time, read).await.ok();
+    Ok((events, ended))
+}
+
+#[test]
+fn watches_are_cut_stalled_expired_held_back_and_stripped_of_bookmarks() -> Result<()> {
+    on_cluster("proxy::watches", async |cluster| {
+        let second = Duration::from_secs(1);
+        let began = Instant::now();
+        let cut = Disturbance::CutAfter(Duration::from_millis(500));
+        let (events, ended) = watched(cluster, cut, usize::MAX, LONG).await?;
+        let early = began.elapsed() < 3 * second;
+        ensure!(ended && early && events.contains(&"added".to_owned()), "cut: {events:?}");
+        let (events, ended) = watched(cluster, Disturbance::Stall, usize::MAX, second).await?;
+        ensure!(!ended && events.is_empty(), "stalled: {events:?}");
+        let (events, ended) = watched(cluster, Disturbance::Expired, usize::MAX, LONG).await?;
+        ensure!(ended && events == ["410"], "expired: {events:?}");
+        let began = Instant::now();
+        let (events, _) = watched(cluster, Disturbance::Hold(second), 1, LONG).await?;
+        ensure!(began.elapsed() >= second && events.len() == 1, "held: {events:?}");
+        let never = Disturbance::Hold(Duration::ZERO);
+        let (events, _) = watched(cluster, never, usize::MAX, LONG).await?;
+        ensure!(events.iter().any(|event| event == "bookmark"), "no bookmark to strip: {events:?}");
+        let (events, ended) = watched(cluster, Disturbance::NoBookmarks, usize::MAX, LONG).await?;
+        ensure!(ended && events == ["added"], "without bookmarks: {events:?}");
+        Ok(())
     })
 }

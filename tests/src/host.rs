@@ -136,11 +136,20 @@ impl Host {
     /// # Errors
     /// As [`Self::start`].
     pub async fn restart(&mut self) -> Result<()> {
+        self.respawn()?;
+        self.ready().await
+    }
+
+    /// Starts it again after it was killed or terminated, without waiting for anything.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn respawn(&mut self) -> Result<()> {
         self.admin = format!("127.0.0.1:{}", free_port()?);
         let log = self.options.folder.join(format!("host-{}.log", self.logs.len() + 1));
         self.child = launch(&self.options, &self.admin, &log)?;
         self.logs.push(log);
-        self.ready().await
+        Ok(())
     }
 
     /// Whether it still runs.

@@ -5,20 +5,19 @@
 //!   a network would do: a host that is killed cannot take a request back.
 //! - A request that has not arrived whole is neither sent on nor recorded.
 //! - Watches are streamed event by event.
+//! - A request that is swallowed or cut is recorded too, without an answer if it was not sent on.
 //!
 //! # Caveats
 //! Speaks HTTP/1.1 without TLS towards the host; upgraded connections (exec, logs) are not for it.
 
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
-use http_body_util::combinators::BoxBody;
+use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,39 +25,25 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+mod action;
+mod answer;
 mod faults;
 mod record;
 mod request;
 mod upstream;
 
+pub use action::{Action, Disturbance};
+use answer::{Answer, Body, half, refusal, whole};
 pub use faults::Faults;
 pub use record::{Entry, Record};
 pub use request::ApiRequest;
 use upstream::Upstream;
 
-/// What is done with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Action {
-    /// It is sent on.
-    #[default]
-    Pass,
-    /// It is answered with this status code, and not sent on.
-    Status(u16),
-    /// It is sent on after this time.
-    Delay(Duration),
-    /// It is sent on twice, one after the other; the first answer is returned.
-    Double,
-}
-
 /// Decides about each request; called once for each, in the order of arrival.
 pub type Inject = dyn Fn(&ApiRequest) -> Action + Send + Sync;
-
-type Body = BoxBody<Bytes, hyper::Error>;
 
 /// A running proxy; it ends when this value is dropped.
 pub struct Proxy {
@@ -140,93 +125,95 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     stream.set_nodelay(true).ok();
     let service = service_fn(|request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(handle(shared, request).await) }
+        async move { handle(shared, request).await }
     });
     // An error here is a client that went away.
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
-        return refusal(400, "the request did not arrive whole");
+        return Ok(refusal(400, "the request did not arrive whole", None));
     };
     let request = Request::from_parts(parts, body.to_bytes());
     // In a task of its own: if the client goes away, this function is dropped, the task is not.
     let answer = tokio::spawn(async move { shared.pass(request).await }).await;
     match answer {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => refusal(502, &format!("{error:#}")),
-        Err(error) => refusal(502, &error.to_string()),
+        Ok(Ok(Answer::Response(response))) => Ok(response),
+        Ok(Ok(Answer::Cut)) => Err(io::Error::other("the connection is cut")),
+        Ok(Ok(Answer::Never)) => std::future::pending().await,
+        Ok(Err(error)) => Ok(refusal(502, &format!("{error:#}"), None)),
+        Err(error) => Ok(refusal(502, &error.to_string(), None)),
     }
 }
 
 impl Shared {
-    async fn pass(&self, request: Request<Bytes>) -> Result<Response<Body>> {
-        let what = ApiRequest::parse(request.method(), request.uri());
+    async fn pass(&self, request: Request<Bytes>) -> Result<Answer> {
+        let what = ApiRequest::of(&request);
         let number = self.record.arrived(&what, request.body());
+        let refuse = |code, retry| {
+            self.record.answered(number, code, b"");
+            Ok(Answer::Response(refusal(code, "injected", retry)))
+        };
         match (self.inject)(&what) {
-            Action::Pass => self.forward(number, &what, request).await,
-            Action::Delay(time) => {
-                tokio::time::sleep(time).await;
-                self.forward(number, &what, request).await
+            Action::Status(code) => return refuse(code, None),
+            Action::Busy(seconds) => return refuse(429, Some(seconds)),
+            Action::Cut => return Ok(Answer::Cut),
+            Action::Swallow => return Ok(Answer::Never),
+            Action::Watch(how) if what.is_watch() => {
+                return self.watch(number, request, Some(how)).await;
+            }
+            Action::Delay(time) => tokio::time::sleep(time).await,
+            Action::HalfBody if !what.is_watch() => {
+                return Ok(Answer::Response(half(self.forward(number, request).await?)?));
+            }
+            Action::LoseAnswer if !what.is_watch() => {
+                return self.forward(number, request).await.map(|_| Answer::Cut);
+            }
+            Action::SwallowAnswer if !what.is_watch() => {
+                return self.forward(number, request).await.map(|_| Answer::Never);
             }
             Action::Double => {
-                let first = self.forward(number, &what, request.clone()).await;
+                let first = self.forward(number, request.clone()).await?;
                 let second = self.record.arrived(&what, request.body());
-                self.forward(second, &what, request).await?;
-                first
+                self.forward(second, request).await?;
+                return Ok(Answer::Response(first.map(whole)));
             }
-            Action::Status(code) => {
-                self.record.answered(number, code, b"");
-                Ok(refusal(code, "injected"))
-            }
+            _ => {}
         }
+        if what.is_watch() {
+            return self.watch(number, request, None).await;
+        }
+        Ok(Answer::Response(self.forward(number, request).await?.map(whole)))
     }
 
-    async fn forward(
+    async fn watch(
         &self,
         number: usize,
-        what: &ApiRequest,
         request: Request<Bytes>,
-    ) -> Result<Response<Body>> {
-        let mut request = request.map(Full::new);
-        // Recorded answers have to be readable.
-        request.headers_mut().remove(header::ACCEPT_ENCODING);
-        let (response, lease) = self.upstream.send(request).await?;
+        how: Option<Disturbance>,
+    ) -> Result<Answer> {
+        let (response, _lease) = self.upstream.send(readable(request)).await?;
+        self.record.answered(number, response.status().as_u16(), b"");
+        Ok(Answer::Response(answer::watch(response, how)))
+    }
+
+    async fn forward(&self, number: usize, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let (response, lease) = self.upstream.send(readable(request)).await?;
         let code = response.status().as_u16();
-        if what.is_watch() {
-            self.record.answered(number, code, b"");
-            return Ok(response.map(|body| body.boxed()));
-        }
         let (mut parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         self.upstream.give_back(lease);
         self.record.answered(number, code, &body);
         parts.headers.remove(header::TRANSFER_ENCODING);
-        Ok(Response::from_parts(parts, whole(body)))
+        Ok(Response::from_parts(parts, body))
     }
 }
 
-fn whole(body: Bytes) -> Body {
-    Full::new(body).map_err(|never| match never {}).boxed()
-}
-
-/// An answer of the proxy's own, in the API server's form.
-fn refusal(code: u16, message: &str) -> Response<Body> {
-    let reason = match code {
-        409 => "Conflict",
-        410 => "Expired",
-        429 => "TooManyRequests",
-        _ => "InternalError",
-    };
-    let status = json!({
-        "apiVersion": "v1", "kind": "Status", "status": "Failure",
-        "code": code, "reason": reason, "message": format!("joch-tests proxy: {message}"),
-    });
-    let mut response = Response::new(whole(status.to_string().into()));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+/// The request as it is sent on: recorded and damaged answers have to be readable.
+fn readable(request: Request<Bytes>) -> Request<Full<Bytes>> {
+    let mut request = request.map(Full::new);
+    request.headers_mut().remove(header::ACCEPT_ENCODING);
+    request
 }

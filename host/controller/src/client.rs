@@ -42,6 +42,26 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], which names the file or says what to set. No request is made.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
+    Client::try_from(configuration(kubeconfig).await?).map_err(ConnectError::Client)
+}
+
+/// Connects as [`connect`] does, for watches: an answer that is silent for longer than `stall` is given up.
+/// A watch that works is never silent for so long, since the API server sends a bookmark every minute.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_watching(
+    kubeconfig: Option<&Path>,
+    stall: Duration,
+) -> Result<Client, ConnectError> {
+    let mut config = configuration(kubeconfig).await?;
+    config.read_timeout = Some(stall);
+    // The time counts from the request, not from when its connection was last used.
+    config.reset_reader_on_write = true;
+    Client::try_from(config).map_err(ConnectError::Client)
+}
+
+async fn configuration(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
     let mut config = match kubeconfig {
         Some(path) => {
             let named =
@@ -54,7 +74,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> 
         None => Config::infer().await.map_err(ConnectError::Infer)?,
     };
     config.default_retry = false;
-    Client::try_from(config).map_err(ConnectError::Client)
+    Ok(config)
 }
 
 /// The calls on objects of one kind in one namespace (or in the cluster scope).

@@ -3,6 +3,9 @@
 //! It is our own, on kube's `watcher`: the cache holds pruned text, deletions reach every listener, and
 //! listeners are called at once instead of through queues, so that a slow one stalls nobody. A listener
 //! may only note which objects to reconcile.
+//!
+//! A watch that is silent for too long, without even a bookmark, is given up by its client
+//! ([`crate::connect_watching`]) and taken up again where it was; each interruption is logged and counted.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -22,6 +25,7 @@ use tracing::{debug, warn};
 use crate::cached::{self, Cached};
 use crate::client::api;
 use crate::kinds::{Served, lock};
+use crate::metrics::{Metrics, WatchLabels};
 use crate::store::{Change, Store};
 
 /// Who is told of changes.
@@ -42,13 +46,14 @@ struct Scope {
 pub(crate) struct Hub {
     client: Client,
     namespaces: Vec<String>,
+    metrics: Metrics,
     watches: Mutex<HashMap<Scope, Weak<Watch>>>,
 }
 
 impl Hub {
     /// `namespaces` restricts the watches of namespaced kinds; empty is all.
-    pub(crate) fn new(client: Client, namespaces: Vec<String>) -> Self {
-        Self { client, namespaces, watches: Mutex::default() }
+    pub(crate) fn new(client: Client, namespaces: Vec<String>, metrics: Metrics) -> Self {
+        Self { client, namespaces, metrics, watches: Mutex::default() }
     }
 
     /// The objects of a kind: joins the watches that exist, starts those that do not.
@@ -72,7 +77,8 @@ impl Hub {
         if let Some(watch) = watches.get(&scope).and_then(Weak::upgrade) {
             return watch;
         }
-        let watch = Watch::start(scope.clone(), self.client.clone(), served.resource.clone());
+        let (client, metrics) = (self.client.clone(), self.metrics.clone());
+        let watch = Watch::start(scope.clone(), client, served.resource.clone(), metrics);
         watches.insert(scope, Arc::downgrade(&watch));
         watch
     }
@@ -193,7 +199,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(scope: Scope, client: Client, resource: ApiResource) -> Arc<Self> {
+    fn start(scope: Scope, client: Client, resource: ApiResource, metrics: Metrics) -> Arc<Self> {
         let watch = Arc::new(Self {
             scope,
             store: Mutex::default(),
@@ -202,8 +208,8 @@ impl Watch {
             task: Mutex::default(),
         });
         // The task holds the watch weakly, so that the last user's going ends it.
-        let task =
-            tokio::spawn(follow(Arc::downgrade(&watch), watch.scope.clone(), client, resource));
+        let (held, scope) = (Arc::downgrade(&watch), watch.scope.clone());
+        let task = tokio::spawn(follow(held, scope, client, resource, metrics));
         *lock(&watch.task) = Some(task);
         watch
     }
@@ -270,7 +276,13 @@ impl Drop for Watch {
 }
 
 /// Follows the API server for as long as the watch has users. Errors are retried with growing delays.
-async fn follow(watch: Weak<Watch>, scope: Scope, client: Client, resource: ApiResource) {
+async fn follow(
+    watch: Weak<Watch>,
+    scope: Scope,
+    client: Client,
+    resource: ApiResource,
+    metrics: Metrics,
+) {
     let config = watcher::Config::default();
     let events = match scope.data {
         WatchData::Full => watch_events(
@@ -292,10 +304,40 @@ async fn follow(watch: Weak<Watch>, scope: Scope, client: Client, resource: ApiR
             Ok(Some(event)) => watch.take_in(event),
             Ok(None) => return,
             Err(error) => {
-                warn!(kind = %scope.kind, %error, "watch interrupted; it is taken up again")
+                let reason = interruption(&error);
+                metrics.watch_interruptions.get_or_create(&WatchLabels { reason }).inc();
+                warn!(kind = %scope.kind, reason, %error, "watch interrupted; it is taken up again");
             }
         }
     }
+}
+
+/// Why a watch was interrupted, in one word.
+fn interruption(error: &watcher::Error) -> &'static str {
+    match error {
+        watcher::Error::WatchError(status) if status.code == 410 => "expired",
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410 => {
+            "expired"
+        }
+        watcher::Error::WatchError(_) => "refused",
+        watcher::Error::InitialListFailed(kube::Error::Api(_))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(_)) => "refused",
+        other if timed_out(other) => "stalled",
+        _ => "cut",
+    }
+}
+
+/// Whether the error was caused by silence.
+fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_timeout = |error: &(dyn std::error::Error + 'static)| {
+        let io = error.downcast_ref::<std::io::Error>();
+        // What an io::Error carries is no source of it.
+        io.is_some_and(|io| {
+            io.kind() == std::io::ErrorKind::TimedOut
+                || io.get_ref().is_some_and(|inner| timed_out(inner))
+        })
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(is_timeout)
 }
 
 /// An event about metadata, as one about an object that has nothing else.

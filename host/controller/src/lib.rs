@@ -21,7 +21,7 @@ mod store;
 mod trial;
 
 pub use access::{Access, Accesses};
-pub use client::connect;
+pub use client::{connect, connect_watching};
 pub use kinds::{Resource, resources};
 pub use metrics::Metrics;
 pub use plugins::{Feed, PluginObject, PluginObjects, PluginWriter};

@@ -46,6 +46,12 @@ pub(crate) struct WaitLabels {
     pub(crate) result: &'static str,
 }
 
+/// Why a watch was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct WatchLabels {
+    pub(crate) reason: &'static str,
+}
+
 /// Which plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct PluginLabels {
@@ -72,6 +78,7 @@ pub struct Metrics {
     pub(crate) status_overruled: Family<PluginLabels, Counter>,
     pub(crate) api_waits: Family<WaitLabels, Counter>,
     pub(crate) http_requests: Family<PluginLabels, Counter>,
+    pub(crate) watch_interruptions: Family<WatchLabels, Counter>,
     /// What the plugins measure themselves.
     pub(crate) guests: GuestMetrics,
 }
@@ -100,6 +107,7 @@ impl Metrics {
             status_overruled: Family::default(),
             api_waits: Family::default(),
             http_requests: Family::default(),
+            watch_interruptions: Family::default(),
             guests: GuestMetrics::default(),
         };
         let name = "controller_runtime_reconcile";
@@ -167,6 +175,9 @@ impl Metrics {
             "Outgoing requests that were allowed",
             metrics.http_requests.clone(),
         );
+        let name = "joch_watch_interruptions";
+        let help = "Watches that were interrupted and taken up again, by reason";
+        registry.register(name, help, metrics.watch_interruptions.clone());
         registry.register_collector(Box::new(metrics.guests.clone()));
         metrics
     }

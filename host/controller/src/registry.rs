@@ -137,11 +137,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry. `namespaces` restricts which namespaces are watched; empty is all.
+    /// An empty registry. `watching` is the client that watches are made with; `namespaces` restricts which
+    /// namespaces are watched; empty is all.
     #[must_use]
-    pub fn new(client: Client, namespaces: Vec<String>, metrics: Metrics) -> Self {
+    pub fn new(
+        client: Client,
+        watching: Client,
+        namespaces: Vec<String>,
+        metrics: Metrics,
+    ) -> Self {
         let shared = Shared {
-            hub: Hub::new(client.clone(), namespaces),
+            hub: Hub::new(watching, namespaces, metrics.clone()),
             kinds: Arc::new(Kinds::new(client.clone())),
             notes: Arc::new(Notes::new(client.clone(), metrics.clone())),
             client,

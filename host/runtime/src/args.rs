@@ -95,6 +95,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "JOCH_DRAIN", default_value = "60s", value_parser = duration)]
     pub(crate) drain: Duration,
 
+    /// How long a watch may be silent before it is taken up again; an API server that works sends a
+    /// bookmark every minute
+    #[arg(
+        long, value_name = "TIME", env = "JOCH_WATCH_STALL", default_value = "90s",
+        value_parser = duration
+    )]
+    pub(crate) watch_stall: Duration,
+
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

@@ -35,13 +35,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let grants = grants(&args)?;
     let cache = CompileCache::open(&args.cache_dir()?, CacheBounds::default())?;
     let engine = Engine::new(&EngineConfig { max_instances: args.max_instances })?;
-    let client = joch_controller::connect(args.kubeconfig.as_deref()).await?;
+    let kubeconfig = args.kubeconfig.as_deref();
+    let client = joch_controller::connect(kubeconfig).await?;
+    let watching = joch_controller::connect_watching(kubeconfig, args.watch_stall).await?;
     let listener = admin::bind(args.admin).await?;
 
     let mut metrics = MetricRegistry::default();
     let controller_metrics = Metrics::register(&mut metrics);
     let accesses = Accesses::new(client.clone(), args.namespaces.clone());
-    let registry = Arc::new(Registry::new(client, args.namespaces.clone(), controller_metrics));
+    let registry = Registry::new(client, watching, args.namespaces.clone(), controller_metrics);
+    let registry = Arc::new(registry);
     let board = Arc::new(Board::default());
     let admin = Arc::new(Admin {
         registry: registry.clone(),

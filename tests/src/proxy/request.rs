@@ -1,6 +1,6 @@
 //! What a request to the API server means, read from its method and path.
 
-use http::{Method, Uri};
+use http::{Method, Request, Uri, header};
 
 /// What a request does to which resource.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +22,8 @@ pub struct ApiRequest {
     pub subresource: Option<String>,
     /// The path as it was asked for.
     pub path: String,
+    /// Whether objects are asked for with their metadata only.
+    pub metadata_only: bool,
 }
 
 impl ApiRequest {
@@ -66,7 +68,16 @@ impl ApiRequest {
             name: name.map(str::to_owned),
             subresource: subresource.map(str::to_owned),
             path: path.to_owned(),
+            metadata_only: false,
         }
+    }
+
+    /// Reads a whole request: what it accepts too.
+    #[must_use]
+    pub fn of<T>(request: &Request<T>) -> Self {
+        let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let metadata_only = accepted.is_some_and(|text| text.contains("as=PartialObjectMetadata"));
+        Self { metadata_only, ..Self::parse(request.method(), request.uri()) }
     }
 
     /// Whether it follows changes, so that its answer has no end.
