@@ -20,6 +20,7 @@ mod freshness;
 mod guest;
 mod hello;
 mod languages;
+mod limits;
 mod outgoing;
 mod plugin_objects;
 mod proxy;

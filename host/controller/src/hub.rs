@@ -20,7 +20,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_events};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::cached::{self, Cached};
 use crate::client::api;
@@ -306,7 +306,12 @@ async fn follow(
             Err(error) => {
                 let reason = interruption(&error);
                 metrics.watch_interruptions.get_or_create(&WatchLabels { reason }).inc();
-                warn!(kind = %scope.kind, reason, %error, "watch interrupted; it is taken up again");
+                if reason == "stalled" {
+                    // Not every API server sends bookmarks of a kind that never changes: no reason to alarm.
+                    info!(kind = %scope.kind, "a watch has been silent for long; it is taken up again");
+                } else {
+                    warn!(kind = %scope.kind, reason, %error, "watch interrupted; it is taken up again");
+                }
             }
         }
     }

@@ -67,6 +67,7 @@ pub(crate) fn perform(cx: &Context, call: &Call) -> Done {
         Call::Spin(_) => loop {
             std::hint::black_box(0);
         },
+        Call::Recurse(_) => Done::Ok(Value::from(deeper(0))),
         Call::Allocate(bytes) => {
             let taken = vec![1_u8; *bytes];
             let sum = std::hint::black_box(&taken).len();
@@ -80,6 +81,13 @@ pub(crate) fn perform(cx: &Context, call: &Call) -> Done {
             Done::Ok(Value::from(held.len()))
         }
     }
+}
+
+/// Never returns: each call needs its own place on the stack.
+#[expect(unconditional_recursion, reason = "the script asks for it")]
+fn deeper(depth: u64) -> u64 {
+    let held = std::hint::black_box([depth; 16]);
+    deeper(depth + 1) + std::hint::black_box(&held).len() as u64
 }
 
 fn gvk(text: &str) -> Gvk {

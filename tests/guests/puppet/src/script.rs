@@ -68,6 +68,8 @@ pub(crate) enum Call {
     Panic(String),
     /// Computes for ever.
     Spin(Empty),
+    /// Calls itself for ever.
+    Recurse(Empty),
     /// Takes so many bytes of memory and keeps them.
     Allocate(usize),
     /// Ends the process that the guest believes to be.
@@ -99,6 +101,7 @@ impl Call {
             Self::Fail(_) => "fail",
             Self::Panic(_) => "panic",
             Self::Spin(_) => "spin",
+            Self::Recurse(_) => "recurse",
             Self::Allocate(_) => "allocate",
             Self::Exit(_) => "exit",
             Self::Hoard(_) => "hoard",
