@@ -171,16 +171,22 @@ impl Controller {
         let now = Instant::now();
         let concurrency = usize::from(self.version.load().manifest.limits.concurrency);
         let mut inner = lock(&self.inner);
-        let limit = match inner.breaker.gate(now) {
+        let gate = inner.breaker.gate(now);
+        let limit = match gate {
             Gate::Open => concurrency,
             Gate::OneByOne => 1,
-            Gate::Shut(until) => return (None, Some(until)),
+            Gate::Shut(_) => 0,
         };
         let free = inner.queue.running() < limit;
         let key = if free { inner.queue.take(now) } else { None };
         let depth = i64::try_from(inner.queue.depth()).unwrap_or(i64::MAX);
         self.around.metrics.queue_depth.get_or_create(&self.label).set(depth);
-        (key, if free { inner.queue.next_due() } else { None })
+        let due = match gate {
+            Gate::Shut(until) => Some(until),
+            _ if free => inner.queue.next_due(),
+            _ => None,
+        };
+        (key, due)
     }
 
     async fn turn(self: Arc<Self>, key: ObjectKey) {
@@ -260,18 +266,20 @@ impl Controller {
         let failure = report.result.as_ref().err();
         let blame = failure.map(|failure| Blame::of(failure, session.trouble()));
         self.account(&version, &report, blame, began.elapsed());
-        self.record(&version, &session, &report.result, blame).await;
         let outcome = match &report.result {
             Ok(outcome) => format!("{outcome:?}"),
             Err(failure) => failure.category().to_owned(),
         };
         debug!(outcome, "reconcile finished");
-        match task {
+        let next = match task {
             Task::Reconcile { .. } => self.judge(&session, &report.result, attempt),
             Task::Finalize(finalizer) => {
-                self.conclude(&session, &finalizer, &primary, report.result, attempt).await
+                self.conclude(&session, &finalizer, &primary, &report.result, attempt).await
             }
-        }
+        };
+        // Last: what the host itself writes then is not blamed on anybody.
+        self.record(&version, &session, &report.result, blame).await;
+        next
     }
 
     fn session(
@@ -307,13 +315,13 @@ impl Controller {
         session: &Session,
         finalizer: &Finalizer,
         primary: &Cached,
-        result: Result<Outcome, Failure>,
+        result: &Result<Outcome, Failure>,
         attempt: u32,
     ) -> Next {
         let retry = result.as_ref().err().map(|failure| self.failed(session, failure, attempt));
         let since = Duration::from_millis(unix_ms().saturating_sub(primary.deleted_unix_ms));
         let delay = retry.as_ref().and_then(|retry| retry.delay);
-        match finalizer::release(&result, since, finalizer.timeout, delay) {
+        match finalizer::release(result, since, finalizer.timeout, delay) {
             Release::Later(after) => {
                 let delay = after.min(backoff::LONGEST_REQUEUE);
                 return match retry {

@@ -42,7 +42,9 @@ impl Blame {
             _ if trouble.unanswered > 0 || slow => Self::Cluster,
             Failure::Host(_) => Self::Host,
             Failure::Transient(_) | Failure::Permanent(_) => Self::Object,
-            _ => Self::Guest,
+            Failure::Trap(_) | Failure::Cpu(_) | Failure::Wall(_) | Failure::Memory(_) => {
+                Self::Guest
+            }
         }
     }
 

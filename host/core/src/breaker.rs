@@ -186,6 +186,12 @@ impl Breaker {
         !matches!(self.state, State::Works)
     }
 
+    /// Whether an object is parked.
+    #[must_use]
+    pub fn is_parked(&self, key: &ObjectKey) -> bool {
+        self.broken.get(key).is_some_and(|broken| broken.times >= PARKED)
+    }
+
     /// The objects that are parked.
     pub fn parked(&self) -> impl Iterator<Item = &ObjectKey> {
         self.broken.iter().filter(|(_, broken)| broken.times >= PARKED).map(|(key, _)| key)

@@ -63,15 +63,6 @@ impl Failure {
         }
     }
 
-    /// Whether the guest broke: it trapped or ran into a bound, instead of answering.
-    #[must_use]
-    pub fn is_breakdown(&self) -> bool {
-        match self {
-            Self::Trap(_) | Self::Cpu(_) | Self::Wall(_) | Self::Memory(_) => true,
-            Self::Transient(_) | Self::Permanent(_) | Self::Host(_) => false,
-        }
-    }
-
     /// The delay that the guest asked for, if it did.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -85,38 +85,33 @@ impl<K: Clone + Eq + Hash + Ord> Default for Queue<K> {
 impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// Asks for a turn for `key`.
     pub fn wake(&mut self, key: K, lane: Lane, now: Instant) {
+        self.ask(key, lane, now, false);
+    }
+
+    /// Asks for a turn for `key`, and lifts its hold: the object or the plugin is another one now.
+    pub fn free(&mut self, key: K, lane: Lane, now: Instant) {
+        self.ask(key, lane, now, true);
+    }
+
+    fn ask(&mut self, key: K, lane: Lane, now: Instant, lift: bool) {
         match self.states.get(&key).copied() {
             None => self.ready(key, lane),
             Some(State::Running { woken, free }) => {
                 let lane = if woken == Some(Lane::Fresh) { Lane::Fresh } else { lane };
-                self.states.insert(key, State::Running { woken: Some(lane), free });
+                self.states.insert(key, State::Running { woken: Some(lane), free: free || lift });
             }
             Some(State::Delayed { at, hold }) => {
                 self.delayed.remove(&(at, key.clone()));
-                self.at_or_after(key, lane, hold, now);
+                self.at_or_after(key, lane, hold.filter(|_| !lift), now);
             }
-            Some(State::Parked { hold }) => self.at_or_after(key, lane, Some(hold), now),
+            Some(State::Parked { hold }) => {
+                self.at_or_after(key, lane, Some(hold).filter(|_| !lift), now);
+            }
             Some(State::Ready(Lane::Backlog)) if lane == Lane::Fresh => {
                 // Its old place in the backlog is skipped when it is reached.
                 self.ready(key, Lane::Fresh);
             }
             Some(State::Ready(_)) => {}
-        }
-    }
-
-    /// Asks for a turn for `key`, and lifts its hold: the object or the plugin is another one now.
-    pub fn free(&mut self, key: K, lane: Lane, now: Instant) {
-        match self.states.get(&key).copied() {
-            Some(State::Running { woken, .. }) => {
-                let lane = if woken == Some(Lane::Fresh) { Lane::Fresh } else { lane };
-                self.states.insert(key, State::Running { woken: Some(lane), free: true });
-            }
-            Some(State::Delayed { at, .. }) => {
-                self.delayed.remove(&(at, key.clone()));
-                self.ready(key, lane);
-            }
-            Some(State::Parked { .. }) => self.ready(key, lane),
-            _ => self.wake(key, lane, now),
         }
     }
 

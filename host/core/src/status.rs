@@ -100,7 +100,7 @@ pub fn decide(
     observed: Option<i64>,
     circumstances: Circumstances<'_>,
 ) -> Result<Decision, ReportError> {
-    let Circumstances { fields, dropped, .. } = circumstances;
+    let Circumstances { fields, .. } = circumstances;
     let report = report.as_object().ok_or(ReportError::NoObject)?;
     let reported = conditions::reported(report.get(CONDITIONS))?;
     let empty = Map::new();
@@ -137,15 +137,7 @@ pub fn decide(
     if observed.is_some_and(|observed| observed != generation) {
         overruled.insert(OBSERVED.to_owned());
     }
-    pruned::remove(&mut merged, dropped);
-    let mut patch = difference(current, &merged);
-    patch.remove(UPDATED);
-    let plan = if patch.is_empty() {
-        Plan::Unchanged
-    } else {
-        written(current, merged, patch, &finish, circumstances)
-    };
-    Ok(Decision { plan, overruled })
+    Ok(Decision { plan: plan(current, merged, &finish, circumstances), overruled })
 }
 
 /// A condition that the host itself sets; its type has the prefix `joch.dev/`.
@@ -165,7 +157,7 @@ pub struct HostCondition<'a> {
 /// host has no verdict about the spec. Another message alone is no reason to write.
 #[must_use]
 pub fn set(object: &Value, condition: HostCondition<'_>, circumstances: Circumstances<'_>) -> Plan {
-    let Circumstances { generation, now, dropped, .. } = circumstances;
+    let Circumstances { generation, now, .. } = circumstances;
     let empty = Map::new();
     let current = object.get("status").and_then(Value::as_object).unwrap_or(&empty);
     let mut conditions = conditions::Conditions::of(current.get(CONDITIONS));
@@ -176,12 +168,7 @@ pub fn set(object: &Value, condition: HostCondition<'_>, circumstances: Circumst
     if let Some(conditions) = conditions.into_value() {
         merged.insert(CONDITIONS.to_owned(), conditions);
     }
-    pruned::remove(&mut merged, dropped);
-    let patch = difference(current, &merged);
-    if patch.is_empty() {
-        return Plan::Unchanged;
-    }
-    written(current, merged, patch, now, circumstances)
+    plan(current, merged, now, circumstances)
 }
 
 /// Whether `object` has the condition, and it is True.
@@ -244,14 +231,19 @@ fn overruled(
     report.keys().filter(own).filter(differs).cloned().collect()
 }
 
-/// Adds `updatedAt` to a change, unless the CRD drops it.
-fn written(
+/// What has to be written for the status to become `merged`; `updatedAt` goes along, unless the CRD drops it.
+fn plan(
     current: &Map<String, Value>,
     mut merged: Map<String, Value>,
-    mut patch: Map<String, Value>,
     finish: &str,
     circumstances: Circumstances<'_>,
 ) -> Plan {
+    pruned::remove(&mut merged, circumstances.dropped);
+    let mut patch = difference(current, &merged);
+    patch.remove(UPDATED);
+    if patch.is_empty() {
+        return Plan::Unchanged;
+    }
     if !circumstances.dropped.contains(&[UPDATED.to_owned()][..]) {
         let before = current.get(UPDATED).and_then(Value::as_str).unwrap_or_default();
         // Not before the start nor the creation, as the finish is not.

@@ -48,9 +48,6 @@ pub struct ControllerView {
     pub digest: String,
     /// `Running`, `Resting`, or what it waits for.
     pub state: String,
-    /// How many objects it breaks on again and again.
-    #[serde(default)]
-    pub parked: usize,
 }
 
 impl Overview {
@@ -100,7 +97,6 @@ mod tests {
             plugin: "p".to_owned(),
             digest: digest.to_string(),
             state: state.to_owned(),
-            parked: 0,
         };
         for (controllers, expected) in [
             (vec![view(&a, "Running"), view(&a, "Resting")], true),

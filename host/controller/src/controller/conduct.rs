@@ -31,14 +31,18 @@ impl Controller {
         };
         let key = session.key();
         let (recorded, parked) = self.note(version, key, conduct);
+        let failure = result.as_ref().err();
         version.trial.record(key, conduct, recorded.broke_before, self.objects());
         for news in recorded.news {
-            self.tell(version, session, news, result.as_ref().err());
+            self.tell(version, session, news, failure);
         }
-        let failure = result.as_ref().err().filter(|_| parked && conduct == Conduct::Broke);
-        if (failure.is_some() || !parked)
-            && let Err(error) = session.park(failure).await
-        {
+        let why = match conduct {
+            Conduct::Answered => None,
+            Conduct::Broke if parked => failure,
+            // Whatever was said of it before stands: it has not been answered for.
+            Conduct::Broke => return,
+        };
+        if let Err(error) = session.park(why).await {
             debug!(%error, "the condition joch.dev/Parked is written at the next turn");
         }
     }
@@ -53,9 +57,10 @@ impl Controller {
         } else {
             Recorded::default()
         };
-        self.show(&inner);
-        let parked = inner.breaker.parked().any(|parked| parked == key);
-        (recorded, parked)
+        if conduct == Conduct::Broke || !recorded.news.is_empty() {
+            self.show(&inner);
+        }
+        (recorded, inner.breaker.is_parked(key))
     }
 
     /// Keeps the metrics in step.
