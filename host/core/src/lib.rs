@@ -13,6 +13,7 @@ pub mod frame;
 pub mod grant;
 pub mod grants_file;
 pub mod job;
+pub mod lease;
 pub mod manifest;
 pub mod name;
 pub mod needs;
