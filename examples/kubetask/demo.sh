@@ -62,7 +62,7 @@ kubectl wait --for=condition=Established --timeout=30s -f "$dist/crds" >/dev/nul
 
 say "starting joch-controller-manager; it loads kubetask.wasm from dist/plugins"
 curl -fs "http://$admin/healthz" >/dev/null 2>&1 && fail "something already answers at $admin; end it first (an earlier demo with KEEP=1?)"
-"$dist/joch-controller-manager" --plugins "$dist/plugins" --kubeconfig "$kubeconfig" --admin "$admin" \
+"$dist/joch-controller-manager" --plugin-dir "$dist/plugins" --kubeconfig "$kubeconfig" --admin "$admin" \
   --grants examples/kubetask/demo/grants.toml --cache-dir "$state/compiled" >"$state/host.log" 2>&1 &
 host_pid=$!
 for _ in $(seq 300); do

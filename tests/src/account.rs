@@ -144,7 +144,7 @@ fn printed(cluster: &Cluster, stage: &Stage, flags: &[&str]) -> Result<String> {
         .args(["--service-account", &format!("{namespace}/host")])
         .args(flags)
         // What the environment says to the host is nothing to the subcommand.
-        .env("JOCH_PLUGINS", "/nowhere")
+        .env("JOCH_PLUGIN_DIR", "/nowhere")
         .env("JOCH_DRAIN", "nonsense")
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);

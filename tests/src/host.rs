@@ -272,7 +272,7 @@ fn launch(options: &HostOptions, admin: &str, log: &Path) -> Result<Child> {
     let output = std::fs::File::create(log)?;
     let mut command = Command::new(&program);
     command
-        .arg("--plugins")
+        .arg("--plugin-dir")
         .arg(plugins)
         .arg("--kubeconfig")
         .arg(kubeconfig)

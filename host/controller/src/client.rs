@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use joch_core::object::ObjectKey;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DynamicResourceScope;
 use kube::{Client, Config, Resource};
+
+use crate::fence::FenceLayer;
 
 /// How long a request may take. A read that takes longer is given up; a write is not repeated before its
 /// answer is known or this time is over.
@@ -42,7 +45,28 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], which names the file or says what to set. No request is made.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
-    Client::try_from(configuration(kubeconfig).await?).map_err(ConnectError::Client)
+    build(configuration(kubeconfig).await?)
+}
+
+/// Connects as [`connect`] does, for requests that are worth nothing after `patience`.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) async fn connect_quickly(
+    kubeconfig: Option<&Path>,
+    patience: Duration,
+) -> Result<Client, ConnectError> {
+    let mut config = configuration(kubeconfig).await?;
+    config.connect_timeout = Some(patience);
+    config.read_timeout = Some(patience);
+    config.write_timeout = Some(patience);
+    build(config)
+}
+
+/// The fence is the last that a request passes before it gets a connection.
+fn build(config: Config) -> Result<Client, ConnectError> {
+    let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
+    Ok(builder.with_layer(&FenceLayer).build())
 }
 
 /// Connects as [`connect`] does, for watches: an answer that is silent for longer than `stall` is given up.
@@ -58,7 +82,7 @@ pub async fn connect_watching(
     config.read_timeout = Some(stall);
     // The time counts from the request, not from when its connection was last used.
     config.reset_reader_on_write = true;
-    Client::try_from(config).map_err(ConnectError::Client)
+    build(config)
 }
 
 async fn configuration(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {

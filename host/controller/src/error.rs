@@ -6,12 +6,15 @@ use joch_core::object::{ObjectKey, ObjectRef};
 use joch_core::port::KubeError;
 use kube::core::Status;
 
+use crate::fence::Fenced;
+
 /// Translates a client's error about `target`.
 pub(crate) fn translate(error: kube::Error, verb: &str, target: &ObjectKey) -> KubeError {
     let target = || ObjectRef { key: target.clone(), uid: None };
     match error {
         kube::Error::Api(status) => refusal(&status, verb, target()),
         kube::Error::SerdeError(error) => KubeError::Other(format!("unreadable answer: {error}")),
+        kube::Error::Service(error) if error.is::<Fenced>() => KubeError::Fenced,
         kube::Error::BuildRequest(error) => KubeError::Invalid(error.to_string()),
         // Connection refused, cut, timed out: the server may or may not have seen the request.
         _ => KubeError::Unavailable(None),
@@ -74,6 +77,7 @@ mod tests {
         assert_eq!(of(status(503, "", "")), KubeError::Unavailable(None));
         let rbac = "configmaps is forbidden: User \"x\" cannot create";
         assert!(matches!(of(status(403, "Forbidden", rbac)), KubeError::Denied { .. }));
+        assert_eq!(of(kube::Error::Service(Fenced.into())), KubeError::Fenced);
         let terminating = "forbidden: unable to create new content in namespace a";
         assert!(matches!(of(status(403, "Forbidden", terminating)), KubeError::Invalid(_)));
     }

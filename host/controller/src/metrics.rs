@@ -58,6 +58,13 @@ pub(crate) struct PluginLabels {
     pub(crate) plugin: String,
 }
 
+/// What was asked about Leases, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LeaseLabels {
+    pub(crate) request: &'static str,
+    pub(crate) result: &'static str,
+}
+
 /// The metrics; cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -79,6 +86,10 @@ pub struct Metrics {
     pub(crate) api_waits: Family<WaitLabels, Counter>,
     pub(crate) http_requests: Family<PluginLabels, Counter>,
     pub(crate) watch_interruptions: Family<WatchLabels, Counter>,
+    pub(crate) leads: Family<NameLabels, Gauge>,
+    pub(crate) lease_requests: Family<LeaseLabels, Counter>,
+    pub(crate) lease_members: Gauge,
+    pub(crate) lease_lost: Counter,
     /// What the plugins measure themselves.
     pub(crate) guests: GuestMetrics,
 }
@@ -108,6 +119,10 @@ impl Metrics {
             api_waits: Family::default(),
             http_requests: Family::default(),
             watch_interruptions: Family::default(),
+            leads: Family::default(),
+            lease_requests: Family::default(),
+            lease_members: Gauge::default(),
+            lease_lost: Counter::default(),
             guests: GuestMetrics::default(),
         };
         let name = "controller_runtime_reconcile";
@@ -178,6 +193,19 @@ impl Metrics {
         let name = "joch_watch_interruptions";
         let help = "Watches that were interrupted and taken up again, by reason";
         registry.register(name, help, metrics.watch_interruptions.clone());
+        let name = "leader_election_master_status";
+        let help = "Whether the plugin's Lease is this replica's";
+        registry.register(name, help, metrics.leads.clone());
+        let name = "joch_lease_requests";
+        let help =
+            "Requests about Leases by result: done, refused (somebody else was faster), unknown";
+        registry.register(name, help, metrics.lease_requests.clone());
+        let name = "joch_lease_members";
+        let help = "Replicas that share the plugins, as this one sees them";
+        registry.register(name, help, metrics.lease_members.clone());
+        let name = "joch_lease_lost";
+        let help = "How often other replicas took this one for dead";
+        registry.register(name, help, metrics.lease_lost.clone());
         registry.register_collector(Box::new(metrics.guests.clone()));
         metrics
     }

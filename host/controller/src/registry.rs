@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 use crate::kinds::{Kinds, lock};
+use crate::lease::Leases;
 use crate::metrics::{Metrics, PluginLabels};
 use crate::plugins::{Feed, PluginObjects, PluginWriter};
 use crate::rates::Rates;
@@ -115,6 +116,7 @@ pub struct ControllerView {
 /// What all controllers share.
 pub(crate) struct Shared {
     pub(crate) client: Client,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) hub: Hub,
     pub(crate) kinds: Arc<Kinds>,
     pub(crate) notes: Arc<Notes>,
@@ -137,12 +139,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry. `watching` is the client that watches are made with; `namespaces` restricts which
+    /// An empty registry. `leases` are the plugins that this replica may write for; `watching` is the client that watches are made with; `namespaces` restricts which
     /// namespaces are watched; empty is all.
     #[must_use]
     pub fn new(
         client: Client,
         watching: Client,
+        leases: Arc<Leases>,
         namespaces: Vec<String>,
         metrics: Metrics,
     ) -> Self {
@@ -151,6 +154,7 @@ impl Registry {
             kinds: Arc::new(Kinds::new(client.clone())),
             notes: Arc::new(Notes::new(client.clone(), metrics.clone())),
             client,
+            leases,
             metrics,
         };
         Self {
@@ -220,7 +224,8 @@ impl Registry {
             if !plugin.lives.iter().any(|life| life.spec().same_shape(&spec)) {
                 let (shared, slot) = (self.shared.clone(), plugin.version.clone());
                 let (rates, stop) = (plugin.rates.clone(), self.stop.child_token());
-                plugin.lives.push(Life::start(shared, spec, slot, rates, stop));
+                let client = self.shared.leases.client(&name);
+                plugin.lives.push(Life::start(shared, client, spec, slot, rates, stop));
             }
         }
         let label = PluginLabels { plugin: name.to_string() };

@@ -248,6 +248,7 @@ impl Session {
                 "conflict"
             }
             Err(KubeError::Unavailable(_)) => "unavailable",
+            Err(KubeError::Fenced) => "fenced",
             Err(_) => "refused",
         };
         let plugin = self.version.plugin().to_owned();

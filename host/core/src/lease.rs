@@ -171,8 +171,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The member that has a seat.
-    fn holder(&self, seat: &Seat) -> Option<&Taken> {
+    /// Whose a seat is: none if it has no Lease, or the member that it names has none.
+    #[must_use]
+    pub fn holder(&self, seat: &Seat) -> Option<&Taken> {
         self.seats.get(seat).filter(|taken| self.members.contains_key(&taken.holder))
     }
 }

@@ -77,6 +77,17 @@ pub fn of_host() -> Needs {
     needs.0
 }
 
+/// What the host does to share plugins with other replicas by Leases in a namespace.
+#[must_use]
+pub fn of_leases(namespace: &str) -> Needs {
+    let lease = Gvk::new("coordination.k8s.io", "v1", "Lease");
+    let mut needs = Collector::default();
+    for verb in [Verb::List, Verb::Create, Verb::Update, Verb::Delete] {
+        needs.add(verb, &lease, None, Where::Namespace(namespace.to_owned()), "leases");
+    }
+    needs.0
+}
+
 /// What the host does to follow the ConfigMap that a Plugin object names as its source.
 #[must_use]
 pub fn of_source(namespace: &str, name: &str) -> Needs {

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::get;
-use joch_controller::Registry;
+use joch_controller::{Leases, Registry};
 use prometheus_client::registry::Registry as MetricRegistry;
 use tokio::net::TcpListener;
 
@@ -19,6 +19,7 @@ use crate::board::{Board, Overview};
 pub(crate) struct Admin {
     pub(crate) registry: Arc<Registry>,
     pub(crate) board: Arc<Board>,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) metrics: MetricRegistry,
     /// Every file of the plugin folder was looked at once.
     pub(crate) scanned: AtomicBool,
@@ -26,7 +27,9 @@ pub(crate) struct Admin {
 
 impl Admin {
     fn is_ready(&self) -> bool {
-        self.scanned.load(Ordering::Acquire) && self.registry.is_settled()
+        self.leases.are_known()
+            && self.scanned.load(Ordering::Acquire)
+            && self.registry.is_settled()
     }
 }
 
@@ -56,6 +59,9 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
     if admin.is_ready() {
         (StatusCode::OK, "ok\n")
+    } else if !admin.leases.are_known() {
+        let why = "the Leases of other replicas cannot be read; the log says why\n";
+        (StatusCode::SERVICE_UNAVAILABLE, why)
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "plugins are being loaded\n")
     }

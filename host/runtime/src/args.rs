@@ -10,6 +10,11 @@ use clap::{
     ValueEnum,
 };
 
+use joch_core::lease::{Times, UnsafeTimes};
+use joch_core::name::PluginName;
+
+use crate::selection;
+
 /// What the process was started for.
 #[derive(Debug, Clone)]
 pub(crate) enum Invocation {
@@ -57,8 +62,23 @@ impl Invocation {
 pub(crate) struct Args {
     /// Folder of plugins (*.wasm); a changed file is swapped in while the host runs. Without it, plugins
     /// come from Plugin objects only
-    #[arg(long, value_name = "DIR", env = "JOCH_PLUGINS")]
-    pub(crate) plugins: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", env = "JOCH_PLUGIN_DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
+
+    /// Plugin to run, repeatable or separated by commas; by default all
+    #[arg(
+        long, value_name = "NAME", env = "JOCH_PLUGINS", value_delimiter = ',',
+        value_parser = selection::plugin_name
+    )]
+    pub(crate) plugins: Vec<PluginName>,
+
+    /// API group, repeatable or separated by commas: plugins that reconcile a kind of it are run; by
+    /// default all
+    #[arg(
+        long, value_name = "GROUP", env = "JOCH_GROUPS", value_delimiter = ',',
+        value_parser = selection::group
+    )]
+    pub(crate) groups: Vec<String>,
 
     /// Whether plugins come from Plugin objects too, and those of the folder are shown as such
     #[arg(
@@ -104,7 +124,59 @@ pub(crate) struct Args {
     pub(crate) watch_stall: Duration,
 
     #[command(flatten)]
+    pub(crate) lease: LeaseArgs,
+
+    #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+/// How replicas share the plugins.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct LeaseArgs {
+    /// Whether plugins are shared with other replicas by Leases; by default in a pod, and nowhere else
+    #[arg(long, value_name = "BOOL", env = "JOCH_LEASES")]
+    pub(crate) leases: Option<bool>,
+
+    /// Namespace of the Leases; by default the pod's, or that of the kubeconfig
+    #[arg(long, value_name = "NS", env = "JOCH_LEASE_NAMESPACE")]
+    pub(crate) lease_namespace: Option<String>,
+
+    /// Within what time a replica that died is replaced
+    #[arg(
+        long, value_name = "TIME", env = "JOCH_LEASE_DURATION", default_value = "30s",
+        value_parser = duration
+    )]
+    pub(crate) lease_duration: Duration,
+
+    /// How long a replica goes on writing after it renewed its Lease last
+    #[arg(
+        long, value_name = "TIME", env = "JOCH_LEASE_RENEW_DEADLINE", default_value = "20s",
+        value_parser = duration
+    )]
+    pub(crate) lease_renew_deadline: Duration,
+
+    /// How often a replica renews its Lease
+    #[arg(
+        long, value_name = "TIME", env = "JOCH_LEASE_RETRY_PERIOD", default_value = "5s",
+        value_parser = duration
+    )]
+    pub(crate) lease_retry_period: Duration,
+}
+
+impl LeaseArgs {
+    /// Whether Leases are kept.
+    pub(crate) fn are_on(&self) -> bool {
+        self.leases.unwrap_or_else(|| std::env::var_os("KUBERNETES_SERVICE_HOST").is_some())
+    }
+
+    /// How long things take.
+    ///
+    /// # Errors
+    /// Two replicas would not be kept apart.
+    pub(crate) fn times(&self) -> Result<Times, UnsafeTimes> {
+        let (duration, deadline) = (self.lease_duration, self.lease_renew_deadline);
+        Times { duration, deadline, retry: self.lease_retry_period }.checked()
+    }
 }
 
 /// Prints the roles that the host needs for itself and for plugins, as YAML for `kubectl apply`
@@ -129,6 +201,14 @@ pub(crate) struct RbacArgs {
     /// ConfigMap that a Plugin object has as its source, repeatable or separated by commas
     #[arg(long = "config-map", value_name = "NS/NAME", value_delimiter = ',')]
     pub(crate) config_maps: Vec<String>,
+
+    /// Whether the host shares plugins with other replicas by Leases
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) leases: bool,
+
+    /// Namespace of the Leases; by default that of the service account
+    #[arg(long, value_name = "NS")]
+    pub(crate) lease_namespace: Option<String>,
 
     /// Who is bound to the roles
     #[arg(long, value_name = "NS/NAME", default_value = "joch-system/joch-controller-manager")]
@@ -221,14 +301,22 @@ mod tests {
         };
         assert_eq!(args.plugins, ["plugins", "a.wasm"].map(PathBuf::from));
         assert_eq!(args.namespaces, ["x", "y"]);
-        assert!(matches!(invoked(&["--plugins", "p"]), Ok(Invocation::Run(_))));
-        assert!(invoked(&["--plugins", "p", "rbac", "p"]).is_err(), "no mixture");
+        assert!(matches!(invoked(&["--plugin-dir", "p"]), Ok(Invocation::Run(_))));
+        assert!(invoked(&["--plugin-dir", "p", "rbac", "p"]).is_err(), "no mixture");
     }
 
     #[test]
     fn namespaces_may_be_repeated_or_separated_by_commas() {
         let args =
-            Args::parse_from(["x", "--plugins", "p", "--namespace", "a,b", "--namespace", "c"]);
+            Args::parse_from(["x", "--plugin-dir", "p", "--namespace", "a,b", "--namespace", "c"]);
         assert_eq!(args.namespaces, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn times_of_leases_are_those_of_the_design_and_unsafe_ones_are_refused() {
+        let times = |flags: &[&str]| Args::parse_from([&["x"], flags].concat()).lease.times();
+        assert_eq!(times(&[]), Ok(Times::DEFAULT));
+        let error = times(&["--lease-duration", "20s"]).unwrap_err().to_string();
+        assert!(error.contains("20s") && error.contains("at least the deadline"), "{error}");
     }
 }

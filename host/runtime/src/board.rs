@@ -11,10 +11,10 @@ use joch_core::name::{Digest, PluginName};
 use joch_core::time::rfc3339;
 use joch_crds::joch::{HistoryEntry, HistoryEvent};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::record::Record;
+use crate::record::{Record, Standby};
 
 /// One file of the plugin folder, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +55,8 @@ struct RefusalView {
 pub(crate) struct Overview {
     /// By file.
     files: BTreeMap<PathBuf, FileView>,
-    /// By plugin: what its Plugin object's status says, or would say.
+    /// By plugin: what its Plugin object's status says, or would say; of those of other replicas, which
+    /// one has it.
     plugins: BTreeMap<PluginName, Value>,
     /// By plugin and controller.
     controllers: Vec<ControllerView>,
@@ -117,6 +118,13 @@ impl Board {
         self.with(plugin, |record| record.note(entry));
     }
 
+    /// The plugin is another replica's: nothing else is known of it.
+    pub(crate) fn stand_by(&self, plugin: &PluginName, holder: Option<String>) {
+        let record = Record::of_other(Standby { holder });
+        self.lock().records.insert(plugin.clone(), record);
+        self.changed.notify_one();
+    }
+
     /// Whether anything is known of a plugin.
     pub(crate) fn is_known(&self, plugin: &PluginName) -> bool {
         self.lock().records.contains_key(plugin)
@@ -155,7 +163,7 @@ impl Board {
         }
     }
 
-    /// What the status of each plugin's object should say.
+    /// What the status of the object of each plugin of this replica should say.
     pub(crate) fn reports(&self, controllers: &[ControllerView]) -> BTreeMap<PluginName, Value> {
         let own = |name: &PluginName| -> Vec<ControllerView> {
             let views = controllers.iter().filter(|view| view.plugin == name.as_str());
@@ -164,7 +172,7 @@ impl Board {
         let inner = self.lock();
         let report =
             |(name, record): (&PluginName, &Record)| (name.clone(), record.report(&own(name)));
-        inner.records.iter().map(report).collect()
+        inner.records.iter().filter(|(_, record)| record.standby.is_none()).map(report).collect()
     }
 
     /// Waits for a change.
@@ -174,8 +182,14 @@ impl Board {
 
     /// Everything, for people.
     pub(crate) fn overview(&self, controllers: Vec<ControllerView>) -> Overview {
-        let plugins = self.reports(&controllers);
+        let mut plugins = self.reports(&controllers);
         let inner = self.lock();
+        for (name, record) in &inner.records {
+            if let Some(standby) = &record.standby {
+                let view = json!({"phase": "Standby", "holder": standby.holder});
+                plugins.insert(name.clone(), view);
+            }
+        }
         let files = inner.files.iter();
         let files =
             files.map(|(path, state)| (path.clone(), view(state, &inner.records))).collect();
@@ -243,5 +257,9 @@ mod tests {
             Some("junk")
         );
         assert_eq!(overview.plugins[&plugin]["phase"], "Loading");
+        board.stand_by(&plugin, Some("other".to_owned()));
+        assert!(board.reports(&[]).is_empty(), "another replica writes its status");
+        let overview = board.overview(Vec::new());
+        assert_eq!(overview.plugins[&plugin], json!({"phase": "Standby", "holder": "other"}));
     }
 }

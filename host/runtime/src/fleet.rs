@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use joch_artifact::{FolderOptions, FolderState, FolderWatch};
 use joch_controller::{PluginObject, PluginObjects};
 use joch_core::grants_file::GrantsFile;
+use joch_core::lease::Tenure;
 use joch_core::name::PluginName;
 use joch_core::port::KubeError;
 use joch_crds::joch::{DeletionPolicy, PluginSource};
@@ -23,8 +24,9 @@ use tracing::{error, warn};
 use crate::board::FileState;
 use crate::folder;
 use crate::keeper::{Ending, Farewell, Keeper, Order, Shared};
+use crate::selection::Selection;
 use crate::sources::Sources;
-use crate::wanted::{self, Origin, Wanted};
+use crate::wanted::{self, Artifact, Origin, Wanted};
 
 /// How long the first look waits for the Plugin objects, which beat the folder.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +36,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// All plugins of the host.
 pub(crate) struct Fleet {
     shared: Arc<Shared>,
+    selection: Selection,
     grants: GrantsFile,
     /// None if the host is told to leave Plugin objects alone.
     objects: Option<Arc<PluginObjects>>,
@@ -52,12 +55,14 @@ struct Handle {
 impl Fleet {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        selection: Selection,
         grants: GrantsFile,
         objects: Option<Arc<PluginObjects>>,
         poke: Arc<Notify>,
     ) -> Self {
         let sources = Sources::new(shared.loader.registry.clone(), poke);
-        Self { shared, grants, objects, sources, keepers: HashMap::new(), told: HashMap::new() }
+        let (keepers, told) = (HashMap::new(), HashMap::new());
+        Self { shared, selection, grants, objects, sources, keepers, told }
     }
 
     /// Follows folder and objects until `stop`; `ready` is called when every plugin was tried once.
@@ -78,6 +83,7 @@ impl Fleet {
         if let Some(objects) = &self.objects {
             objects.known(PATIENCE).await;
         }
+        self.shared.leases.known(PATIENCE).await;
         let mut ready = Some(ready);
         loop {
             let state = folder.as_ref().map(FolderWatch::state).unwrap_or_default();
@@ -123,16 +129,25 @@ impl Fleet {
         let mut orders: BTreeMap<PluginName, Option<Order>> = BTreeMap::new();
         let mut used: Vec<PluginSource> = Vec::new();
         for (name, object) in objects.iter().filter(|(_, object)| !object.is_mirror()) {
-            self.hold(object).await;
             if let Ok(spec) = &object.spec {
                 used.push(spec.source.clone());
             }
-            orders.insert(name.clone(), self.order_for(object).await);
+            let found = self.found(object).await;
+            let manifest = found.as_ref().and_then(|it| Some(&*it.as_ref().ok()?.manifest));
+            if !self.selection.includes(name, manifest) {
+                continue;
+            }
+            self.hold(name, object).await;
+            orders.insert(name.clone(), self.order_for(name, object, found));
         }
         for (name, file) in files.plugins {
+            let manifest = file.artifact.as_ref().ok().map(|artifact| &*artifact.manifest);
+            if !self.selection.includes(&name, manifest) {
+                continue;
+            }
             let mirror = objects.get(&name);
             if let Some(mirror) = mirror {
-                self.hold(mirror).await;
+                self.hold(&name, mirror).await;
             }
             let wanted = Wanted {
                 origin: Origin::Folder(file.path.clone()),
@@ -146,23 +161,28 @@ impl Fleet {
                     .map(|it| it.mode)
                     .unwrap_or_default(),
                 known: mirror.map(|it| Box::new(it.status.clone())),
+                tenure: self.tenure(&name),
             };
             self.mirror(&name, &file.path, mirror).await;
             orders.insert(name, Some(Order::Run(Arc::new(wanted))));
         }
         for (name, object) in &objects {
-            if orders.contains_key(name) {
+            let ours = self.selection.includes(name, None) && !self.selection.is_by_group();
+            // Another replica may have the file that this one has not, or has not any more.
+            let elsewhere = self.shared.leases.is_wanted_elsewhere(name);
+            if orders.contains_key(name) || !object.is_mirror() || !ours || elsewhere {
                 continue;
             }
             let object_of = Some(Farewell::Delete(Box::new(object.clone())));
-            let ending = Ending { release: releases(object), object: object_of };
+            let ending = Ending { release: releases(object), object: object_of, manifest: None };
             orders.insert(name.clone(), Some(Order::End(ending)));
         }
         for name in self.keepers.keys() {
-            let gone = Order::End(Ending { release: false, object: None });
+            let gone = Order::End(Ending { release: false, object: None, manifest: None });
             orders.entry(name.clone()).or_insert(Some(gone));
         }
         self.sources.keep_only(&used);
+        self.share(&mut orders);
         // Those that go make room for those that come.
         let (ends, runs): (Vec<_>, Vec<_>) = orders
             .into_iter()
@@ -177,18 +197,64 @@ impl Fleet {
         self.drop_idle();
     }
 
+    /// Tells the other replicas what this one could run, and leaves to them what is theirs.
+    fn share(&self, orders: &mut BTreeMap<PluginName, Option<Order>>) {
+        let leases = &self.shared.leases;
+        let needs_seat = |order: &Order| match order {
+            Order::Run(_) | Order::StandBy { .. } => true,
+            Order::End(ending) => ending.object.is_some(),
+        };
+        let wanted = orders.iter().filter(|(_, order)| order.as_ref().is_none_or(needs_seat));
+        leases.want(wanted.map(|(name, _)| name.clone()).collect());
+        for (name, order) in orders {
+            let Some(order) = order.as_mut().filter(|order| needs_seat(order)) else { continue };
+            if self.is_ours(name) {
+                continue;
+            }
+            let wanted = match order {
+                Order::Run(wanted) => Some(wanted.clone()),
+                _ => None,
+            };
+            *order = Order::StandBy { holder: leases.holder(name), wanted };
+        }
+    }
+
+    /// Whether the plugin is this replica's, and stays so.
+    fn is_ours(&self, name: &PluginName) -> bool {
+        self.shared.leases.held(name).is_some_and(|held| !held.asked_back)
+    }
+
+    fn tenure(&self, name: &PluginName) -> Tenure {
+        self.shared.leases.held(name).map_or_else(Tenure::closed, |held| held.tenure)
+    }
+
+    /// The version of a Plugin object's source; nothing while that is not known.
+    async fn found(&mut self, object: &PluginObject) -> Option<Result<Artifact, String>> {
+        let source = object.spec.as_ref().ok()?.source.clone();
+        self.sources.look(&source).await
+    }
+
     /// What to do about a Plugin object; nothing while its source is not known yet.
-    async fn order_for(&mut self, object: &PluginObject) -> Option<Order> {
+    fn order_for(
+        &self,
+        name: &PluginName,
+        object: &PluginObject,
+        found: Option<Result<Artifact, String>>,
+    ) -> Option<Order> {
         if object.deleting {
             let release = releases(object);
             let farewell = object.held.then(|| Farewell::LetGo(Box::new(object.clone())));
-            return Some(Order::End(Ending { release, object: farewell }));
+            let manifest = found.and_then(Result::ok).map(|artifact| artifact.manifest);
+            return Some(Order::End(Ending { release, object: farewell, manifest }));
         }
         let spec = match &object.spec {
             Ok(spec) => spec.clone(),
-            Err(error) => return Some(Order::Run(Arc::new(unreadable(object, error)))),
+            Err(error) => {
+                let wanted = unreadable(object, error, self.tenure(name));
+                return Some(Order::Run(Arc::new(wanted)));
+            }
         };
-        let artifact = self.sources.look(&spec.source).await?;
+        let artifact = found?;
         let config = serde_json::to_string(&spec.config).unwrap_or_else(|_| "{}".to_owned());
         Some(Order::Run(Arc::new(Wanted {
             origin: Origin::Object(format!("Plugin {} ({})", object.name, place(&spec.source))),
@@ -199,13 +265,14 @@ impl Fleet {
             config: config.into(),
             mode: spec.mode,
             known: Some(Box::new(object.status.clone())),
+            tenure: self.tenure(name),
         })))
     }
 
     /// Keeps the host's finalizer on an object whose deletion has to wait for the host.
-    async fn hold(&mut self, object: &PluginObject) {
+    async fn hold(&mut self, name: &PluginName, object: &PluginObject) {
         let wanted = releases(object);
-        if object.deleting || object.held == wanted {
+        if !self.is_ours(name) || object.deleting || object.held == wanted {
             return;
         }
         let result = self.shared.writer.hold(object, wanted).await;
@@ -220,7 +287,7 @@ impl Fleet {
         mirror: Option<&PluginObject>,
     ) {
         let served = self.objects.as_ref().is_some_and(|it| it.served());
-        if !served || mirror.is_some() {
+        if !served || mirror.is_some() || !self.is_ours(name) {
             return;
         }
         let file = path.file_name().map(|file| file.to_string_lossy().into_owned());
@@ -297,7 +364,7 @@ fn releases(object: &PluginObject) -> bool {
     object.spec.as_ref().is_ok_and(|it| it.deletion_policy == DeletionPolicy::ReleaseFinalizers)
 }
 
-fn unreadable(object: &PluginObject, error: &str) -> Wanted {
+fn unreadable(object: &PluginObject, error: &str, tenure: Tenure) -> Wanted {
     Wanted {
         origin: Origin::Object(format!("Plugin {}", object.name)),
         artifact: Err(format!("spec cannot be read: {error}")),
@@ -307,6 +374,7 @@ fn unreadable(object: &PluginObject, error: &str) -> Wanted {
         config: "{}".into(),
         mode: joch_crds::joch::PluginMode::Active,
         known: Some(Box::new(object.status.clone())),
+        tenure,
     }
 }
 

@@ -7,18 +7,20 @@
 //!   something about the plugin changes.
 //! - What is wanted is looked at as a whole, so that orders which follow each other fast cost nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use joch_artifact::Package;
-use joch_controller::{PluginObject, PluginWriter, Trial, Version};
-use joch_core::manifest::Manifest;
+use joch_controller::{Leases, PluginObject, PluginWriter, Trial, Version};
+use joch_core::lease::Tenure;
+use joch_core::manifest::{ControllerSpec, Manifest};
 use joch_core::name::{Digest, PluginName};
 use joch_core::port::KubeError;
 use joch_core::probation::Verdict;
 use joch_crds::joch::{HistoryEvent, PluginMode};
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::board::Board;
 use crate::load::{Loader, Refused};
@@ -33,6 +35,13 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(crate) enum Order {
     /// Keep the plugin like this.
     Run(Arc<Wanted>),
+    /// It is another replica's: drain it, and be ready for what is wanted of it.
+    StandBy {
+        /// The replica that has it, if that is known.
+        holder: Option<String>,
+        /// What is wanted.
+        wanted: Option<Arc<Wanted>>,
+    },
     /// Take it out.
     End(Ending),
 }
@@ -44,6 +53,8 @@ pub(crate) struct Ending {
     pub(crate) release: bool,
     /// What becomes of its Plugin object.
     pub(crate) object: Option<Farewell>,
+    /// What its source says, for a plugin that this host has not run.
+    pub(crate) manifest: Option<Arc<Manifest>>,
 }
 
 /// What becomes of the Plugin object when the plugin is out.
@@ -60,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) loader: Loader,
     pub(crate) board: Arc<Board>,
     pub(crate) writer: PluginWriter,
+    pub(crate) leases: Arc<Leases>,
     /// Counts plugins that were taken out: what they held may be claimed by others now.
     pub(crate) taken_out: watch::Sender<u64>,
 }
@@ -77,6 +89,10 @@ pub(crate) struct Keeper {
     manifest: Option<Manifest>,
     recalled: bool,
     again: Option<Instant>,
+    /// This replica's time with what is live.
+    tenure: Option<Tenure>,
+    /// The version that was compiled while another replica has the plugin.
+    warmed: Option<Digest>,
 }
 
 impl Keeper {
@@ -92,6 +108,8 @@ impl Keeper {
             manifest: None,
             recalled: false,
             again: None,
+            tenure: None,
+            warmed: None,
         }
     }
 
@@ -106,6 +124,7 @@ impl Keeper {
             let order = orders.borrow_and_update().clone();
             match &order {
                 Order::Run(wanted) => self.keep(wanted).await,
+                Order::StandBy { holder, wanted } => self.stand_by(holder, wanted.as_deref()).await,
                 Order::End(ending) => self.end(ending).await,
             }
             done.send_modify(|count| *count += 1);
@@ -138,8 +157,14 @@ impl Keeper {
     }
 
     async fn keep(&mut self, wanted: &Wanted) {
+        if self.tenure.as_ref().is_none_or(|tenure| !tenure.is(&wanted.tenure)) {
+            // Another replica may have had it since: what is known of it is in its object.
+            self.stop().await;
+            self.tenure = Some(wanted.tenure.clone());
+        }
         self.shared.board.with(&self.name, |record| {
             record.mode = wanted.mode;
+            record.standby = None;
             record.terminating = false;
             if let Some(known) = wanted.known.as_ref().filter(|_| !self.recalled) {
                 record.recall(&known.history, known.last_good_digest.clone());
@@ -220,7 +245,7 @@ impl Keeper {
     }
 
     async fn install(&mut self, version: Arc<Version>, began: Instant) -> Result<(), Refused> {
-        self.shared.loader.registry.install(version.clone()).await?;
+        self.go_live(&version).await?;
         let took = began.elapsed();
         let number = version.manifest.plugin.version.clone();
         let digest = version.digest;
@@ -244,6 +269,31 @@ impl Keeper {
         self.judged = false;
         self.live = Some(version);
         Ok(())
+    }
+
+    /// Gives every turn to the version. If that cannot be, nothing has changed.
+    async fn go_live(&self, version: &Arc<Version>) -> Result<(), Refused> {
+        let leases = &self.shared.leases;
+        let kinds = match version.shadow {
+            Some(_) => BTreeSet::new(),
+            None => version
+                .manifest
+                .controllers
+                .iter()
+                .flat_map(ControllerSpec::reconciles)
+                .cloned()
+                .collect(),
+        };
+        leases.run(&self.name);
+        let live = async {
+            leases.claim(&self.name, &kinds).await?;
+            Ok(self.shared.loader.registry.install(version.clone()).await?)
+        };
+        let live = live.await;
+        if live.is_err() && self.live.is_none() {
+            leases.rest(&self.name);
+        }
+        live
     }
 
     /// Notes a refusal, and says so once per reason.
@@ -400,9 +450,37 @@ impl Keeper {
         self.lived = None;
         info!(plugin = %self.name, "plugin is unloaded; its objects stay");
         self.shared.loader.registry.remove(&self.name).await;
+        self.shared.leases.rest(&self.name);
         self.judged = true;
         self.shared.taken_out.send_modify(|count| *count += 1);
         Some(version)
+    }
+
+    /// Drains the plugin, and forgets what is known of it.
+    async fn stop(&mut self) {
+        self.take_out().await;
+        let (name, shared, warmed) = (self.name.clone(), self.shared.clone(), self.warmed);
+        *self = Self::new(name, shared);
+        self.warmed = warmed;
+    }
+
+    async fn stand_by(&mut self, holder: &Option<String>, wanted: Option<&Wanted>) {
+        self.stop().await;
+        self.shared.board.stand_by(&self.name, holder.clone());
+        let runs = |wanted: &&Wanted| wanted.mode != PluginMode::Suspended;
+        let artifact = wanted.filter(runs).and_then(|wanted| wanted.artifact.as_ref().ok());
+        let Some(artifact) = artifact.filter(|it| self.warmed != Some(it.digest)) else { return };
+        self.warmed = Some(artifact.digest);
+        let reach = artifact.clone();
+        let warmed = match tokio::task::spawn_blocking(move || reach.package()).await {
+            Ok(Ok(package)) => self.shared.loader.warm(package).await,
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = warmed {
+            // Whoever runs it says so in its object.
+            debug!(plugin = %self.name, %error, "its version cannot be made ready");
+        }
     }
 
     async fn end(&mut self, ending: &Ending) {
@@ -425,7 +503,8 @@ impl Keeper {
 
     async fn say_farewell(&self, ending: &Ending) -> Result<(), KubeError> {
         let writer = &self.shared.writer;
-        if let Some(manifest) = self.manifest.as_ref().filter(|_| ending.release) {
+        let manifest = self.manifest.as_ref().or(ending.manifest.as_deref());
+        if let Some(manifest) = manifest.filter(|_| ending.release) {
             let released = writer.release_finalizers(manifest).await?;
             let message = format!("its finalizers were taken off {released} objects");
             info!(plugin = %self.name, "{message}");

@@ -5,6 +5,7 @@
 
 mod admin;
 mod args;
+mod aside;
 mod board;
 mod fleet;
 mod folder;
@@ -15,6 +16,7 @@ mod publish;
 mod rbac;
 mod record;
 mod run;
+mod selection;
 mod sources;
 mod telemetry;
 mod wanted;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use joch_artifact::{CompileCache, EntryError, Package};
-use joch_controller::{Accesses, Registry, RegistryError, ShadowLog, Trial, Version};
+use joch_controller::{Accesses, NotClaimed, Registry, RegistryError, ShadowLog, Trial, Version};
 use joch_core::authority::GrantError;
 use joch_core::manifest::Unserved;
 use joch_core::name::{Digest, PluginName};
+use joch_core::object::Gvk;
 use joch_core::outcome::Failure;
 use joch_crds::joch::PluginMode;
 use joch_engine::{Component, Engine, LoadError, Plugin, PluginSpec, TRACKS};
@@ -49,6 +50,10 @@ pub(crate) enum Refused {
          (`joch-controller-manager rbac` prints the rules)", .0.join(", ")
     )]
     Access(Vec<String>),
+    #[error(
+        "kind {0} cannot be claimed by a Lease now, so another replica might reconcile it; it is tried again"
+    )]
+    Unclaimed(Gvk),
     #[error("it was rolled back before: {0}")]
     RolledBack(String),
 }
@@ -75,7 +80,7 @@ impl Refused {
             Self::Load(LoadError::Trial(_)) => "TrialFailed",
             Self::Load(_) => "DoesNotCompile",
             Self::Compiler(_) => "Interrupted",
-            Self::Registry(RegistryError::Claimed { .. }) => "KindClaimed",
+            Self::Registry(RegistryError::Claimed { .. }) | Self::Unclaimed(_) => "KindClaimed",
             Self::Registry(RegistryError::ShuttingDown) => "ShuttingDown",
             Self::RolledBack(_) => "RolledBack",
         }
@@ -91,6 +96,7 @@ impl Refused {
         matches!(
             self,
             Self::Registry(RegistryError::Claimed { .. })
+                | Self::Unclaimed(_)
                 | Self::Compiler(_)
                 | Self::Access(_)
                 | Self::Load(LoadError::Trial(Failure::Host(_)))
@@ -146,6 +152,16 @@ impl Loader {
         Ok(Version { digest, manifest, authority, code, trial, shadow })
     }
 
+    /// Compiles a version into the cache, so that this replica can take it over at once, also when its source
+    /// is gone by then.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub(crate) async fn warm(&self, package: Package) -> Result<(), Refused> {
+        package.manifest.served_by(TRACKS)?;
+        self.component(&package.digest, package.bytes).await.map(drop)
+    }
+
     /// The component that once had this digest, if it is still known.
     pub(crate) async fn remembered(&self, digest: String) -> Option<Package> {
         let cache = self.cache.clone();
@@ -166,6 +182,15 @@ impl Loader {
             tokio::task::spawn_blocking(move || compiled(&engine, &cache, &digest, &bytes));
         let tell = |since| info!(digest = digest.short(), ?since, "still compiling");
         Ok(progress::told(STILL, compiled, tell).await??)
+    }
+}
+
+impl From<NotClaimed> for Refused {
+    fn from(NotClaimed { kind, by }: NotClaimed) -> Self {
+        match by {
+            Some(by) => RegistryError::Claimed { kind, by }.into(),
+            None => Self::Unclaimed(kind),
+        }
     }
 }
 

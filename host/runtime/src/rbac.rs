@@ -47,15 +47,17 @@ pub(crate) async fn print(args: &RbacArgs) -> Result<()> {
         None => GrantsFile::default(),
     };
     let plugins = plugins(&args.plugins, &grants)?;
+    let leases = args.lease_namespace.as_ref().unwrap_or(&account.namespace);
+    let leases = args.leases.then_some(leases.as_str());
     let client = match &args.kubeconfig {
         Some(path) => Some(joch_controller::connect(Some(path)).await?),
         None => None,
     };
-    let resources = joch_controller::resources(client.as_ref(), &kinds(&plugins, &sources))
+    let resources = joch_controller::resources(client.as_ref(), &kinds(&plugins, &sources, leases))
         .await
         .context("the cluster of --kubeconfig cannot be asked for its resources")?;
     let namespaced = |kind: &Gvk| resources.get(kind).and_then(|resource| resource.namespaced);
-    let wanted = wanted(&plugins, &sources, namespaced);
+    let wanted = wanted(&plugins, &sources, leases, namespaced);
     let roles = Roles::of(&wanted, &resources, &args.namespaces);
     let document =
         Document { name: &args.name, plugins: &plugins, account: &account, resources: &resources };
@@ -133,13 +135,14 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Every kind that host or plugins are concerned with.
-fn kinds(plugins: &[Granted], sources: &[NamespacedName]) -> BTreeSet<Gvk> {
-    wanted(plugins, sources, |_| None).into_keys().map(|need| need.kind).collect()
+fn kinds(plugins: &[Granted], sources: &[NamespacedName], leases: Option<&str>) -> BTreeSet<Gvk> {
+    wanted(plugins, sources, leases, |_| None).into_keys().map(|need| need.kind).collect()
 }
 
 fn wanted(
     plugins: &[Granted],
     sources: &[NamespacedName],
+    leases: Option<&str>,
     namespaced: impl Fn(&Gvk) -> Option<bool>,
 ) -> Wanted {
     let mut wanted = Wanted::new();
@@ -149,6 +152,9 @@ fn wanted(
         }
     };
     add(HOST, needs::of_host());
+    if let Some(namespace) = leases {
+        add(HOST, needs::of_leases(namespace));
+    }
     for NamespacedName { namespace, name } in sources {
         add(HOST, needs::of_source(namespace, name));
     }

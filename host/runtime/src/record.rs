@@ -55,6 +55,12 @@ impl Grants {
     }
 }
 
+/// A plugin that is another replica's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Standby {
+    pub(crate) holder: Option<String>,
+}
+
 /// What is known of one plugin.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
@@ -68,10 +74,17 @@ pub(crate) struct Record {
     pub(crate) grants: Grants,
     pub(crate) shadow: Option<Arc<ShadowLog>>,
     pub(crate) terminating: bool,
+    /// Another replica runs it, or is about to; which one, if that is known.
+    pub(crate) standby: Option<Standby>,
     history: VecDeque<HistoryEntry>,
 }
 
 impl Record {
+    /// All that is known of a plugin that is another replica's.
+    pub(crate) fn of_other(standby: Standby) -> Self {
+        Self { standby: Some(standby), ..Self::default() }
+    }
+
     /// Takes over what an earlier host knew.
     pub(crate) fn recall(&mut self, history: &[HistoryEntry], last_good: Option<String>) {
         self.history = history.iter().take(HISTORY).cloned().collect();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use joch_artifact::{CacheBounds, CompileCache};
-use joch_controller::{Accesses, Metrics, Registry};
+use joch_controller::{Accesses, LeaseOptions, Leases, Metrics, Registry};
 use joch_core::grants_file::GrantsFile;
 use joch_engine::{Engine, EngineConfig};
 use prometheus_client::registry::Registry as MetricRegistry;
@@ -16,11 +16,13 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Admin};
 use crate::args::Args;
+use crate::aside;
 use crate::board::Board;
 use crate::fleet::Fleet;
 use crate::keeper::Shared;
 use crate::load::Loader;
 use crate::publish;
+use crate::selection::Selection;
 
 /// Runs the host until SIGTERM or SIGINT, then drains.
 ///
@@ -29,30 +31,49 @@ use crate::publish;
 /// the drain time.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(
-        args.plugins.is_some() || args.plugin_objects,
-        "there is nothing to run: give --plugins DIR, or leave --plugin-objects on"
+        args.plugin_dir.is_some() || args.plugin_objects,
+        "there is nothing to run: give --plugin-dir DIR, or leave --plugin-objects on"
     );
+    let times = args.lease.times()?;
     let grants = grants(&args)?;
     let cache = CompileCache::open(&args.cache_dir()?, CacheBounds::default())?;
     let engine = Engine::new(&EngineConfig { max_instances: args.max_instances })?;
     let kubeconfig = args.kubeconfig.as_deref();
     let client = joch_controller::connect(kubeconfig).await?;
     let watching = joch_controller::connect_watching(kubeconfig, args.watch_stall).await?;
-    let listener = admin::bind(args.admin).await?;
+    let aside = aside::start()?;
+    let listener = aside.spawn(admin::bind(args.admin)).await??;
+    let poke = Arc::new(Notify::new());
 
     let mut metrics = MetricRegistry::default();
     let controller_metrics = Metrics::register(&mut metrics);
     let accesses = Accesses::new(client.clone(), args.namespaces.clone());
-    let registry = Registry::new(client, watching, args.namespaces.clone(), controller_metrics);
+    let leases = if args.lease.are_on() {
+        let options = LeaseOptions {
+            kubeconfig: args.kubeconfig.clone(),
+            namespace: args.lease.lease_namespace.clone(),
+            name: replica_name(),
+            times,
+        };
+        let metrics = controller_metrics.clone();
+        let (leases, keeper) = Leases::new(client.clone(), options, poke.clone(), metrics);
+        aside.spawn(keeper.run());
+        Arc::new(leases)
+    } else {
+        Arc::new(Leases::none(client.clone()))
+    };
+    let namespaces = args.namespaces.clone();
+    let registry = Registry::new(client, watching, leases.clone(), namespaces, controller_metrics);
     let registry = Arc::new(registry);
     let board = Arc::new(Board::default());
     let admin = Arc::new(Admin {
         registry: registry.clone(),
         board: board.clone(),
+        leases: leases.clone(),
         metrics,
         scanned: AtomicBool::new(false),
     });
-    let server = tokio::spawn(admin::serve(listener, admin.clone()));
+    let server = aside.spawn(admin::serve(listener, admin.clone()));
     let loader = Loader {
         engine,
         cache: Arc::new(cache),
@@ -61,8 +82,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         compiling: Semaphore::new(1),
     };
     let (writer, taken_out) = (registry.plugin_writer(), watch::Sender::new(0));
-    let shared = Arc::new(Shared { loader, board, writer, taken_out });
-    let plugins = args.plugins.as_deref().unwrap_or(std::path::Path::new("none"));
+    let shared = Arc::new(Shared { loader, board, writer, leases: leases.clone(), taken_out });
+    let plugins = args.plugin_dir.as_deref().unwrap_or(std::path::Path::new("none"));
     info!(plugins = %plugins.display(), admin = %args.admin, "joch-controller-manager starts");
 
     let scanned = move || admin.scanned.store(true, Ordering::Release);
@@ -74,13 +95,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    let poke = Arc::new(Notify::new());
     let objects = args.plugin_objects.then(|| Arc::new(registry.plugin_objects(poke.clone())));
     let publisher = objects
         .clone()
         .map(|objects| tokio::spawn(publish::publish(shared.clone(), move || objects.all())));
-    let fleet = Fleet::new(shared, grants, objects, poke.clone());
-    fleet.run(args.plugins.clone(), poke, scanned, &stop).await?;
+    let selection = Selection {
+        plugins: args.plugins.iter().cloned().collect(),
+        groups: args.groups.iter().cloned().collect(),
+    };
+    let fleet = Fleet::new(shared, selection, grants, objects, poke.clone());
+    fleet.run(args.plugin_dir.clone(), poke, scanned, &stop).await?;
     signalled.abort();
     info!(drain = ?args.drain, "stopping: calls under way are finished");
     let drained = tokio::select! {
@@ -88,6 +112,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         // A second signal: at once.
         () = told_to_stop() => false,
     };
+    // Whatever is under way still: nothing is sent any more, and others may begin.
+    if tokio::time::timeout(times.deadline, leases.leave()).await.is_err() {
+        warn!("the Lease cannot be deleted; other replicas wait until it expires");
+    }
     server.abort();
     if let Some(publisher) = publisher {
         publisher.abort();
@@ -95,6 +123,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(drained, "stopped before every call under way was finished");
     info!("stopped");
     Ok(())
+}
+
+/// The name of this start of this replica: the pod's, or the machine's, with something random, so that it
+/// is never used again.
+fn replica_name() -> String {
+    let named = std::env::var("HOSTNAME").ok().or_else(|| {
+        std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
+    });
+    let legal = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = named.unwrap_or_default().chars().map(legal).take(100).collect();
+    let name = match name.trim_matches('-') {
+        "" => "joch",
+        name => name,
+    };
+    format!("{name}-{:08x}", rand::random::<u32>())
 }
 
 fn grants(args: &Args) -> anyhow::Result<GrantsFile> {

@@ -7,6 +7,7 @@ use joch_artifact::{EntryError, FolderEntry, Package};
 use joch_core::authority::{Allow, Entry};
 use joch_core::grant::http::{HostPattern, InvalidPattern};
 use joch_core::grant::{HttpRule, JobGrant, KubeRule, Namespaces, Profile, SecretRule, SecretUse};
+use joch_core::lease::Tenure;
 use joch_core::manifest::{Limits, Manifest};
 use joch_core::name::Digest;
 use joch_core::quantity::{Bytes, Time};
@@ -108,6 +109,8 @@ pub(crate) struct Wanted {
     pub(crate) mode: PluginMode,
     /// What the Plugin object said when the host saw it first.
     pub(crate) known: Option<Box<PluginStatus>>,
+    /// This replica's time with it.
+    pub(crate) tenure: Tenure,
 }
 
 impl Wanted {

@@ -3,6 +3,7 @@
 use joch_core::manifest::Manifest;
 use joch_core::object::{Gvk, ObjectKey};
 use joch_core::port::KubeError;
+use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
@@ -17,21 +18,27 @@ const TRIES: u32 = 4;
 
 /// Takes the finalizers of all of a plugin's controllers off all their objects; how many there were.
 pub(super) async fn release(shared: &Shared, manifest: &Manifest) -> Result<usize, KubeError> {
+    let client = shared.leases.client(&manifest.plugin.name);
     let mut released = 0;
     for controller in &manifest.controllers {
         let Some(finalizer) = &controller.finalizer else { continue };
         for kind in controller.reconciles() {
-            released += release_kind(shared, kind, finalizer).await?;
+            released += release_kind(shared, &client, kind, finalizer).await?;
         }
     }
     Ok(released)
 }
 
-async fn release_kind(shared: &Shared, kind: &Gvk, finalizer: &str) -> Result<usize, KubeError> {
+async fn release_kind(
+    shared: &Shared,
+    client: &Client,
+    kind: &Gvk,
+    finalizer: &str,
+) -> Result<usize, KubeError> {
     let target = ObjectKey { kind: kind.clone(), namespace: None, name: String::new() };
     let failed = |error: kube::Error| translate(error, "list", &target);
     let Some(served) = shared.kinds.find(kind).await.map_err(failed)? else { return Ok(0) };
-    let everywhere: Api<DynamicObject> = api(&shared.client, &served.resource, None);
+    let everywhere: Api<DynamicObject> = api(client, &served.resource, None);
     let mut params = ListParams::default().limit(PAGE);
     let mut released = 0;
     loop {
@@ -41,7 +48,7 @@ async fn release_kind(shared: &Shared, kind: &Gvk, finalizer: &str) -> Result<us
                 continue;
             }
             let namespace = object.metadata.namespace.as_deref();
-            let own = api(&shared.client, &served.resource, namespace);
+            let own = api(client, &served.resource, namespace);
             take_off(&own, object, kind, finalizer).await?;
             released += 1;
         }

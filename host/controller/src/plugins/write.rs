@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use joch_core::manifest::{Manifest, StatusFields};
+use joch_core::name::{InvalidName, PluginName};
 use joch_core::port::{KubeError, Note};
 use joch_core::status::{self, Circumstances, Dropped, Plan};
 use joch_core::time::rfc3339;
@@ -46,7 +47,7 @@ impl PluginWriter {
         let object: DynamicObject = serde_json::from_value(object).map_err(unwritable)?;
         let params =
             PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let created = self.api().await?.create(&params, &object).await;
+        let created = self.api(plugin).await?.create(&params, &object).await;
         let created = created.map_err(|error| translate(error, "create", &plugin_key(plugin)))?;
         self.know(plugin, &created.metadata.uid.unwrap_or_default());
         Ok(())
@@ -59,7 +60,7 @@ impl PluginWriter {
     pub async fn delete(&self, object: &PluginObject) -> Result<(), KubeError> {
         let preconditions = Preconditions { uid: Some(object.uid.clone()), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.api().await?.delete(&object.name, &params).await {
+        match self.api(&object.name).await?.delete(&object.name, &params).await {
             Ok(_) => Ok(()),
             Err(error) => match translate(error, "delete", &plugin_key(&object.name)) {
                 KubeError::NotFound | KubeError::Stale => Ok(()),
@@ -74,7 +75,7 @@ impl PluginWriter {
     /// The API server's; [`KubeError::Stale`] if the object changed meanwhile: try again.
     pub async fn hold(&self, object: &PluginObject, held: bool) -> Result<(), KubeError> {
         let key = plugin_key(&object.name);
-        let api = self.api().await?;
+        let api = self.api(&object.name).await?;
         let found = match api.get(&object.name).await {
             Ok(found) => found,
             Err(error) => match translate(error, "get", &key) {
@@ -102,7 +103,7 @@ impl PluginWriter {
     /// The API server's.
     pub async fn report(&self, object: &PluginObject, report: &Value) -> Result<(), KubeError> {
         let key = plugin_key(&object.name);
-        let api = self.api().await?;
+        let api = self.api(&object.name).await?;
         let failed = |error: kube::Error| translate(error, "patch", &key);
         for _ in 0..TRIES {
             let Some(found) = api.get_opt(&object.name).await.map_err(failed)? else {
@@ -162,14 +163,20 @@ impl PluginWriter {
         self.shared.notes.know_plugin(plugin, None);
     }
 
-    async fn api(&self) -> Result<Api<DynamicObject>, KubeError> {
+    /// The calls on a plugin's object, sent while the plugin is this replica's.
+    async fn api(&self, plugin: &str) -> Result<Api<DynamicObject>, KubeError> {
+        let name: PluginName = plugin.parse().map_err(invalid)?;
         let kind = plugin_kind();
         let served = self.shared.kinds.find(&kind).await;
         let served = served.map_err(|error| translate(error, "get", &plugin_key("")))?;
         let served = served
             .ok_or_else(|| KubeError::Invalid(format!("the API server does not serve {kind}")))?;
-        Ok(api(&self.shared.client, &served.resource, None))
+        Ok(api(&self.shared.leases.client(&name), &served.resource, None))
     }
+}
+
+fn invalid(error: InvalidName) -> KubeError {
+    KubeError::Invalid(error.to_string())
 }
 
 fn params() -> PatchParams {

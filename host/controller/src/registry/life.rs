@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use joch_core::manifest::{ControllerSpec, WatchData};
 use joch_core::object::Gvk;
+use kube::Client;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -38,15 +39,17 @@ enum State {
 }
 
 impl Life {
+    /// Starts it; `client` sends its requests.
     pub(super) fn start(
         shared: Arc<Shared>,
+        client: Client,
         spec: ControllerSpec,
         version: Arc<ArcSwap<Version>>,
         rates: Arc<Rates>,
         stop: CancellationToken,
     ) -> Self {
         let state = Arc::new(Mutex::new(State::Syncing));
-        let life = live(shared, spec.clone(), version, rates, stop.clone(), state.clone());
+        let life = live(shared, client, spec.clone(), version, rates, stop.clone(), state.clone());
         let task = tokio::spawn(life);
         Self { spec, stop, state, task }
     }
@@ -105,6 +108,7 @@ impl Life {
 
 async fn live(
     shared: Arc<Shared>,
+    client: Client,
     spec: ControllerSpec,
     version: Arc<ArcSwap<Version>>,
     rates: Arc<Rates>,
@@ -114,7 +118,7 @@ async fn live(
     let prepared = stop.run_until_cancelled(prepare(&shared, &spec, &state)).await;
     let Some(views) = prepared else { return };
     let around = Surroundings {
-        client: shared.client.clone(),
+        client,
         kinds: shared.kinds.clone(),
         metrics: shared.metrics.clone(),
         notes: shared.notes.clone(),

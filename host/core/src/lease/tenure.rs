@@ -13,6 +13,12 @@ pub struct Tenure {
 }
 
 impl Tenure {
+    /// A tenure that is over.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self { until: Arc::default(), over: Arc::new(AtomicBool::new(true)) }
+    }
+
     /// The tenure of somebody who has no rivals.
     #[must_use]
     pub fn unbounded() -> Self {

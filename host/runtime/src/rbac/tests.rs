@@ -6,6 +6,7 @@ use super::*;
 
 const KUBETASK: &str = include_str!("../../../../plugins/kubetask/plugin.toml");
 const HELLO: &str = include_str!("../../../../examples/hello-controller/plugin.toml");
+const LEASES: Option<&str> = Some("joch-system");
 const REQUESTED: &str = "grants = 1\n[plugins.\"*\"]\nallow = \"requested\"\n";
 
 fn granted(manifests: &[&str], grants: &str) -> Vec<Granted> {
@@ -26,11 +27,12 @@ async fn printed(plugins: &[Granted], namespaces: &[&str]) -> String {
 async fn printed_with(plugins: &[Granted], maps: &[&str], namespaces: &[&str]) -> String {
     let sources = maps.iter().map(|text| NamespacedName::parse("config-map", text).unwrap());
     let sources: Vec<_> = sources.collect();
-    let resources = joch_controller::resources(None, &kinds(plugins, &sources)).await.unwrap();
+    let resources =
+        joch_controller::resources(None, &kinds(plugins, &sources, LEASES)).await.unwrap();
     let namespaced =
         |kind: &Gvk| resources.get(kind).and_then(|resource: &Resource| resource.namespaced);
     let namespaces: Vec<String> = namespaces.iter().map(|&name| name.to_owned()).collect();
-    let roles = Roles::of(&wanted(plugins, &sources, namespaced), &resources, &namespaces);
+    let roles = Roles::of(&wanted(plugins, &sources, LEASES, namespaced), &resources, &namespaces);
     let account =
         NamespacedName::parse("service-account", "joch-system/joch-controller-manager").unwrap();
     let name = "joch-controller-manager";
