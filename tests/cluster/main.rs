@@ -28,6 +28,7 @@ mod pruning;
 mod puppet;
 mod readme;
 mod reload;
+mod replicas;
 mod status_contract;
 mod stopped;
 mod storm;

@@ -133,6 +133,8 @@ fn printed(cluster: &Cluster, stage: &Stage, flags: &[&str]) -> Result<String> {
     let grants = stage.folder.join("grants-for-rbac.toml");
     std::fs::write(&grants, &stage.options.grants)?;
     let namespace = &stage.namespace;
+    // Hosts of tests are alone, if nothing else is said.
+    let alone = if flags.contains(&"--leases") { &[][..] } else { &["--leases", "false"] };
     let output = Command::new(host::program()?)
         .arg("rbac")
         .arg(&stage.options.plugins)
@@ -143,6 +145,7 @@ fn printed(cluster: &Cluster, stage: &Stage, flags: &[&str]) -> Result<String> {
         .args(["--namespace", namespace, "--name", namespace])
         .args(["--service-account", &format!("{namespace}/host")])
         .args(flags)
+        .args(alone)
         // What the environment says to the host is nothing to the subcommand.
         .env("JOCH_PLUGIN_DIR", "/nowhere")
         .env("JOCH_DRAIN", "nonsense")

@@ -15,6 +15,7 @@
 pub mod account;
 pub mod checks;
 pub mod cluster;
+pub mod crew;
 pub mod guests;
 pub mod host;
 pub mod objects;
