@@ -190,7 +190,7 @@ impl Crew {
         let took = replica.proxy.record().since(mark, |entry| {
             let named = entry.request.name.as_deref() == Some(&name)
                 || entry.body.pointer("/metadata/name").and_then(Value::as_str) == Some(&name);
-            let takes = ["create", "update"].contains(&entry.request.verb.as_str());
+            let takes = ["create", "patch"].contains(&entry.request.verb.as_str());
             named && takes && entry.request.resource == "leases" && entry.succeeded()
         });
         Ok(took.first().with_context(|| format!("{name} was not taken"))?.at)

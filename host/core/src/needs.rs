@@ -82,7 +82,7 @@ pub fn of_host() -> Needs {
 pub fn of_leases(namespace: &str) -> Needs {
     let lease = Gvk::new("coordination.k8s.io", "v1", "Lease");
     let mut needs = Collector::default();
-    for verb in [Verb::List, Verb::Create, Verb::Update, Verb::Delete] {
+    for verb in [Verb::List, Verb::Create, Verb::Patch, Verb::Delete] {
         needs.add(verb, &lease, None, Where::Namespace(namespace.to_owned()), "leases");
     }
     needs.0

@@ -7,7 +7,7 @@ use joch_core::name::PluginName;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
-use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 
 /// The label of all Leases; its value is `member`, `plugin` or `kind`.
 const LABEL: &str = "joch.dev/lease";
@@ -65,13 +65,13 @@ impl Wire {
             }
             Ask::Renew { member, plugins, version } => {
                 let lease = self.member(member, plugins, Some(version));
-                self.api.replace(&member_name(member), &params, &lease).await?
+                self.replace(&member_name(member), lease).await?
             }
             Ask::Take { seat, member, plugin, version } => {
                 let lease = self.seat(seat, member, plugin, version.as_ref());
                 match version {
                     None => self.api.create(&params, &lease).await?,
-                    Some(_) => self.api.replace(&seat_name(seat), &params, &lease).await?,
+                    Some(_) => self.replace(&seat_name(seat), lease).await?,
                 }
             }
             Ask::Vacate { seat, version } => return self.delete(&seat_name(seat), version).await,
@@ -80,6 +80,12 @@ impl Wire {
             }
         };
         Ok(Answer::Done(lease.metadata.resource_version.unwrap_or_default()))
+    }
+
+    /// Replaces a Lease in the version that it names. By a patch: of all kinds, Leases are made by a PUT if
+    /// they are not there, in whatever version, and a member that was ended would be back.
+    async fn replace(&self, name: &str, lease: Lease) -> Result<Lease, kube::Error> {
+        self.api.patch(name, &PatchParams::default(), &Patch::Merge(lease)).await
     }
 
     async fn delete(&self, name: &str, version: &str) -> Result<Answer, kube::Error> {
