@@ -79,6 +79,8 @@ pub struct Metrics {
     pub(crate) api_waits: Family<WaitLabels, Counter>,
     pub(crate) http_requests: Family<PluginLabels, Counter>,
     pub(crate) watch_interruptions: Family<WatchLabels, Counter>,
+    pub(crate) watches_denied: Gauge,
+    pub(crate) waiting: Family<NameLabels, Gauge>,
     /// What the plugins measure themselves.
     pub(crate) guests: GuestMetrics,
 }
@@ -108,6 +110,8 @@ impl Metrics {
             api_waits: Family::default(),
             http_requests: Family::default(),
             watch_interruptions: Family::default(),
+            watches_denied: Gauge::default(),
+            waiting: Family::default(),
             guests: GuestMetrics::default(),
         };
         let name = "controller_runtime_reconcile";
@@ -178,6 +182,12 @@ impl Metrics {
         let name = "joch_watch_interruptions";
         let help = "Watches that were interrupted and taken up again, by reason";
         registry.register(name, help, metrics.watch_interruptions.clone());
+        let name = "joch_watches_denied";
+        let help = "Watches that the API server refuses to the host at present";
+        registry.register(name, help, metrics.watches_denied.clone());
+        let name = "joch_plugin_waiting";
+        let help = "Whether a controller waits for a kind that the API server does not serve";
+        registry.register(name, help, metrics.waiting.clone());
         registry.register_collector(Box::new(metrics.guests.clone()));
         metrics
     }
