@@ -5,14 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use joch_artifact::{manifest_text, with_manifest};
+use joch_tests::guests::component;
 use joch_tests::host::Host;
 use joch_tests::objects::{agent, create, end_pod, task, touch, until_phase};
+use joch_tests::paths;
 use joch_tests::plan::{Call, Effect, Execution, Fault, Plan};
-use joch_tests::proxy::{Action, ApiRequest, Disturbance};
+use joch_tests::plugin_objects::{plugin, plugins, put_in_map};
+use joch_tests::proxy::{Action, ApiRequest, Disturbance, Faults};
 use joch_tests::stage::Stage;
 use joch_tests::state;
-use joch_tests::suite::on_cluster;
+use joch_tests::suite::{on_bare_cluster, on_cluster};
 use joch_tests::wait::{LONG, eventually};
+use serde_json::json;
+
+use crate::hello::install_kind;
 
 /// How far the watches are behind.
 const LAG: Duration = Duration::from_secs(3);
@@ -100,5 +107,43 @@ fn a_stalled_watch_is_noticed_by_its_silence_and_taken_up_again() -> Result<()> 
         let told = { told.lines() }.any(|line| line.mentions("a watch has been silent for long"));
         ensure!(told, "not told; {}", host.last_words());
         Ok(())
+    })
+}
+
+#[test]
+fn a_stalled_watch_of_a_component_in_a_config_map_is_taken_up_again() -> Result<()> {
+    on_bare_cluster("freshness::feed", async |cluster| {
+        let stalls = Faults::default();
+        stalls.set(1);
+        let left = stalls.clone();
+        // What the plugin itself watches is in another namespace.
+        let inject = move |request: &ApiRequest| {
+            let place = request.namespace.as_deref().unwrap_or_default();
+            let feed = request.is_watch() && place.starts_with("freshness-");
+            if feed && left.take() { Action::Watch(Disturbance::Stall) } else { Action::Pass }
+        };
+        cluster.apply(&paths::root().join("crds"), None).await?;
+        install_kind(cluster).await?;
+        let mut stage = Stage::with_faults(cluster, "freshness::feed", &[], inject).await?;
+        stage.options.plugin_objects = true;
+        stage.options.flags = ["--watch-stall", "2s"].map(str::to_owned).into();
+        stage.options.namespaces = vec![cluster.namespace("elsewhere").await?];
+        let old = component("hello-controller")?;
+        let text = manifest_text(&old)?;
+        let new = with_manifest(&old, &text.replacen("version = \"", "version = \"9", 1))?;
+        ensure!(new != old, "the manifest has no version");
+        put_in_map(&stage, "code", "hello.wasm", &old).await?;
+        let host = stage.host().await?;
+        let source = json!({"configMap": {"namespace": stage.namespace, "name": "code", "key": "hello.wasm"}});
+        let all = plugins(stage.client.clone());
+        create(&all, &plugin("hello-controller", &source)).await?;
+        host.runs("hello-controller", &old).await?;
+        eventually("the watch is open and silent", LONG, async || {
+            ensure!(stalls.are_over(), "not yet");
+            Ok(())
+        })
+        .await?;
+        put_in_map(&stage, "code", "hello.wasm", &new).await?;
+        host.runs("hello-controller", &new).await
     })
 }

@@ -1,13 +1,13 @@
 //! Limits of guests on a running host: each hostile guest is stopped at its bound and named rightly, and a
 //! neighbour in the same host misses no reconcile meanwhile (G8).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::host::Host;
 use joch_tests::objects::{create, greetings};
 use joch_tests::plugin_objects::merge;
-use joch_tests::proxy::{Action, ApiRequest};
+use joch_tests::proxy::{Action, ApiRequest, Entry};
 use joch_tests::puppet::{self, Puppet, Run};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
@@ -147,6 +147,46 @@ fn too_few_places_are_waited_for_and_blame_nobody() -> Result<()> {
         }
         let (_, metrics) = host.page("/metrics").await?;
         ensure!(!metrics.contains("joch_plugin_failures_total{"), "{metrics}");
+        Ok(())
+    })
+}
+
+/// The most requests for one object that were under way at once at the proxy.
+fn at_once(stage: &Stage, name: &str) -> usize {
+    let own = |entry: &Entry| entry.request.name.as_deref() == Some(name);
+    let entries = stage.proxy.record().since(0, own);
+    let under_way = |at: SystemTime| {
+        let open = |entry: &&Entry| entry.at <= at && entry.answered.is_none_or(|end| end > at);
+        entries.iter().filter(open).count()
+    };
+    entries.iter().map(|entry| under_way(entry.at)).max().unwrap_or(0)
+}
+
+#[test]
+fn no_more_calls_of_a_plugin_are_under_way_than_its_concurrency_says() -> Result<()> {
+    on_cluster("limits::concurrency", async |cluster| {
+        let inject = |request: &ApiRequest| {
+            let slow = request.verb == "get" && request.name.as_deref() == Some("slow");
+            if slow { Action::Delay(Duration::from_millis(500)) } else { Action::Pass }
+        };
+        let test = "limits::concurrency";
+        let stage = Stage::with_faults(cluster, test, &[], inject).await?;
+        let limits = "[limits]\nconcurrency = 2";
+        stage.plugins.install("puppet.wasm", &puppet::with(&[("[limits]", limits)])?)?;
+        // All of them are there before the host is.
+        let mut puppets = Vec::new();
+        for number in 0..10 {
+            let script = json!([{"get": live("slow")}]);
+            puppets.push(Puppet::create(&stage, "Puppet", &format!("p{number}"), script).await?);
+        }
+        let host = Host::start(stage.options.clone()).await?;
+        for puppet in &puppets {
+            let run = puppet.played(&host, 1).await?;
+            ensure!(run.refusal(0)?.0 == "notFound", "{run:?}");
+        }
+        // Two, and no fewer: they do not run one after the other either.
+        let most = at_once(&stage, "slow");
+        ensure!(most == 2, "{most} at once");
         Ok(())
     })
 }

@@ -19,6 +19,7 @@ mod freshness;
 #[path = "../../host/engine/tests/engine/guest.rs"]
 mod guest;
 mod hello;
+mod kinds;
 mod languages;
 mod limits;
 mod outgoing;

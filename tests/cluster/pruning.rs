@@ -6,9 +6,20 @@ use joch_tests::host::Host;
 use joch_tests::puppet::{self, Puppet};
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, PostParams};
-use serde_json::json;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+/// Whoever may look at Secrets at all has to be given the word.
+const GRANT: &str = "[plugins.puppet]\nallow = \"requested\"\ndangerous = true\n";
+
+/// Waits until the cache holds an object.
+async fn until_cached(host: &Host, puppet: &Puppet, get: &Value) -> Result<()> {
+    eventually("the cache holds the object", LONG, async || {
+        puppet.plays(host, json!([get])).await?.answer(0).map(drop)
+    })
+    .await
+}
 
 #[test]
 fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
@@ -22,10 +33,7 @@ fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
         maps.create(&PostParams::default(), &serde_json::from_value(map)?).await?;
         let puppet = Puppet::new(&stage, "p").await?;
         let here = json!([{"get": {"kind": "v1/ConfigMap", "name": "m", "fresh": "cached"}}]);
-        eventually("the cache holds the object", LONG, async || {
-            puppet.plays(&host, here.clone()).await?.answer(0).map(drop)
-        })
-        .await?;
+        until_cached(&host, &puppet, &here[0]).await?;
         let own = json!({"kind": "test.joch.dev/v1alpha1/Puppet", "name": "p", "fresh": "cached"});
         let listed = json!({"list": {"kind": "v1/ConfigMap"}});
         let run = puppet.plays(&host, json!([here[0], listed, {"get": own}])).await?;
@@ -46,6 +54,50 @@ fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
             entry.request.resource == "configmaps"
                 && ["list", "watch"].contains(&entry.request.verb.as_str())
         });
+        ensure!(asked.len() >= 2, "{asked:?}");
+        let whole: Vec<_> = asked.iter().filter(|entry| !entry.request.metadata_only).collect();
+        ensure!(whole.is_empty(), "asked for whole objects: {whole:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn of_a_secret_that_is_watched_by_its_metadata_no_payload_reaches_the_host() -> Result<()> {
+    on_cluster("pruning::secret", async |cluster| {
+        // As the fixture, but it looks at Secrets instead of ConfigMaps.
+        let maps = "{ kind = \"v1/ConfigMap\", by = \"read\" }";
+        let secrets = "{ kind = \"v1/Secret\", by = \"read\", data = \"metadata\" }";
+        let changes = [(maps, secrets), ("kinds = [\"v1/ConfigMap\"]", "kinds = [\"v1/Secret\"]")];
+        let mut stage = puppet::stage(cluster, "pruning::secret", &changes).await?;
+        stage.options.grants.push_str(GRANT);
+        let host = Host::start(stage.options.clone()).await?;
+        let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        let secret = json!({"metadata": {"name": "s", "annotations": {"mark": "one"}},
+            "stringData": {"password": "payload-of-s"}});
+        secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let get = json!({"get": {"kind": "v1/Secret", "name": "s", "fresh": "cached"}});
+        until_cached(&host, &puppet, &get).await?;
+        let listed = json!({"list": {"kind": "v1/Secret"}});
+        let run = puppet.plays(&host, json!([get, listed])).await?;
+        for step in 0..2 {
+            let answer = run.answer(step)?.to_string();
+            ensure!(answer.contains("\"mark\""), "step {step}: {answer}");
+            // As it is, and as the API writes it.
+            for payload in ["payload-of-s", "cGF5bG9hZC1vZi1z", "\"data\"", "managedFields"] {
+                ensure!(!answer.contains(payload), "step {step}: {payload} in {answer}");
+            }
+        }
+        // Its changes wake those that read it, all the same.
+        let before = puppet::runs(&host.log()?, "p").len();
+        let patch = Patch::Merge(json!({"stringData": {"password": "payload-of-s-2"}}));
+        secrets.patch("s", &PatchParams::default(), &patch).await?;
+        eventually("it is reconciled again", LONG, async || {
+            ensure!(puppet::runs(&host.log()?, "p").len() > before, "not yet");
+            Ok(())
+        })
+        .await?;
+        let asked = stage.proxy.record().since(0, |entry| entry.request.resource == "secrets");
         ensure!(asked.len() >= 2, "{asked:?}");
         let whole: Vec<_> = asked.iter().filter(|entry| !entry.request.metadata_only).collect();
         ensure!(whole.is_empty(), "asked for whole objects: {whole:?}");

@@ -118,7 +118,7 @@ impl Accesses {
     ) -> BTreeMap<Gvk, Served> {
         let mut served = BTreeMap::new();
         for kind in kinds {
-            match tokio::time::timeout(PATIENCE, self.kinds.find(&kind)).await {
+            match tokio::time::timeout(PATIENCE, self.kinds.look_up(&kind)).await {
                 Ok(Ok(Some(found))) => drop(served.insert(kind, found)),
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => unknown.push(format!("{kind}: {error}")),

@@ -44,7 +44,8 @@ pub(crate) struct Controller {
     around: Arc<Surroundings>,
     inner: Mutex<Inner>,
     wake: Notify,
-    turns: AtomicU64,
+    /// Counted over all lives of the controller, as they are in the log.
+    turns: Arc<AtomicU64>,
     label: NameLabels,
 }
 
@@ -79,6 +80,7 @@ impl Controller {
         spec: ControllerSpec,
         version: Arc<ArcSwap<Version>>,
         around: Surroundings,
+        turns: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let name = format!("{}/{}", version.load().plugin(), spec.name);
         Arc::new(Self {
@@ -87,7 +89,7 @@ impl Controller {
             around: Arc::new(around),
             inner: Mutex::default(),
             wake: Notify::new(),
-            turns: AtomicU64::new(0),
+            turns,
             label: NameLabels { name },
         })
     }
@@ -134,6 +136,16 @@ impl Controller {
         self.show(&inner);
         drop(inner);
         self.wake.notify_one();
+    }
+
+    /// What the host may not watch at present of what the controller needs, for people.
+    pub(crate) fn denied(&self) -> Option<String> {
+        self.around.views.values().find_map(crate::hub::View::denied)
+    }
+
+    /// The optional kinds that it does without.
+    pub(crate) fn without(&self) -> Vec<String> {
+        self.around.absent.iter().map(ToString::to_string).collect()
     }
 
     /// How many objects it reconciles.
@@ -361,7 +373,7 @@ impl Controller {
         let blame = Blame::of(failure, session.trouble());
         let delay = backoff::delay(failure, blame, attempt, rand::random());
         warn!(error = %failure, attempt, retry_in = ?delay, blame = blame.as_str(), "reconcile failed");
-        if let Some(note) = note(failure).filter(|_| blame != Blame::Cluster) {
+        if let Some(note) = note(failure).filter(|_| !blame.is_the_clusters()) {
             publish(session, note);
         }
         Retry { delay, hold: backoff::hold(blame, delay) }

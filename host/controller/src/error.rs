@@ -8,6 +8,31 @@ use kube::core::Status;
 
 use crate::fence::Fenced;
 
+/// What is told as the time to wait while a namespace is being deleted.
+const NAMESPACE_GOES: Duration = Duration::from_secs(60);
+
+/// Whether the cluster refused what neither a plugin nor an object can mend: the host's own rights are
+/// missing, or the namespace is being deleted.
+pub(crate) fn is_nobodys(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    is_of_the_host(status) || is_of_the_namespace(status)
+}
+
+/// Whether the API server does not serve the resource at all, as opposed to an object that is not there.
+pub(crate) fn is_unserved(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    status.code == 404 && status.details.as_ref().is_none_or(|details| details.name.is_empty())
+}
+
+fn is_of_the_host(status: &Status) -> bool {
+    status.code == 403 && status.message.contains("is forbidden: User")
+}
+
+fn is_of_the_namespace(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && { causes }.any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 /// Translates a client's error about `target`.
 pub(crate) fn translate(error: kube::Error, verb: &str, target: &ObjectKey) -> KubeError {
     let target = || ObjectRef { key: target.clone(), uid: None };
@@ -36,7 +61,9 @@ fn refusal(status: &Status, verb: &str, target: ObjectRef) -> KubeError {
                 .collect();
             if conflicts.is_empty() { KubeError::Stale } else { KubeError::OwnedByOther(conflicts) }
         }
-        (403, _) if status.message.contains("is forbidden: User") => KubeError::Denied {
+        // "Not now", and not for long either: there is nothing that the guest could do about it.
+        (403, _) if is_of_the_namespace(status) => KubeError::Unavailable(Some(NAMESPACE_GOES)),
+        (403, _) if is_of_the_host(status) => KubeError::Denied {
             verb: verb.to_owned(),
             target,
             missing_grant: format!("the host's own service account: {}", status.message),
@@ -78,8 +105,33 @@ mod tests {
         let rbac = "configmaps is forbidden: User \"x\" cannot create";
         assert!(matches!(of(status(403, "Forbidden", rbac)), KubeError::Denied { .. }));
         assert_eq!(of(kube::Error::Service(Fenced.into())), KubeError::Fenced);
-        let terminating = "forbidden: unable to create new content in namespace a";
-        assert!(matches!(of(status(403, "Forbidden", terminating)), KubeError::Invalid(_)));
+        let policy = "forbidden: exceeded quota";
+        assert!(matches!(of(status(403, "Forbidden", policy)), KubeError::Invalid(_)));
+    }
+
+    #[test]
+    fn missing_rights_of_the_host_and_a_namespace_that_goes_are_nobodys_fault() {
+        let cause = json!({"reason": "NamespaceTerminating", "field": "metadata.namespace"});
+        let details = json!({"name": "m", "kind": "configmaps", "causes": [cause]});
+        let text =
+            "forbidden: unable to create new content in namespace a because it is being terminated";
+        let going = || {
+            answer(json!({"code": 403, "reason": "Forbidden", "message": text, "details": details}))
+        };
+        assert!(is_nobodys(&going()));
+        assert_eq!(of(going()), KubeError::Unavailable(Some(NAMESPACE_GOES)));
+        assert!(is_nobodys(&status(403, "Forbidden", "x is forbidden: User \"y\" cannot create")));
+        assert!(!is_nobodys(&status(403, "Forbidden", "forbidden: exceeded quota")));
+        assert!(!is_nobodys(&status(503, "", "")));
+    }
+
+    #[test]
+    fn a_resource_that_is_not_served_is_told_from_an_object_that_is_not_there() {
+        assert!(is_unserved(&status(404, "", "404 page not found")));
+        let details = json!({"name": "m", "kind": "configmaps"});
+        let missing = answer(json!({"code": 404, "reason": "NotFound", "details": details}));
+        assert!(!is_unserved(&missing));
+        assert!(!is_unserved(&status(403, "", "")));
     }
 
     fn answer(status: serde_json::Value) -> kube::Error {

@@ -4,29 +4,32 @@
 //! listeners are called at once instead of through queues, so that a slow one stalls nobody. A listener
 //! may only note which objects to reconcile.
 //!
-//! A watch that is silent for too long, without even a bookmark, is given up by its client
-//! ([`crate::connect_watching`]) and taken up again where it was; each interruption is logged and counted.
+//! How a watch goes on after an error, and when it ends: `hub/follow.rs`.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, Weak};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use joch_core::manifest::WatchData;
 use joch_core::object::{Gvk, ObjectKey};
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch_events};
+use kube::api::DynamicObject;
+use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::cached::{self, Cached};
-use crate::client::api;
-use crate::kinds::{Served, lock};
-use crate::metrics::{Metrics, WatchLabels};
+use crate::kinds::{Kinds, Served, lock};
+use crate::metrics::Metrics;
 use crate::store::{Change, Store};
+
+mod follow;
+
+use follow::Source;
+
+pub(crate) use follow::interruption;
 
 /// Who is told of changes.
 pub(crate) trait Listener: Send + Sync {
@@ -42,9 +45,33 @@ struct Scope {
     data: WatchData,
 }
 
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, namespace, .. } = self;
+        match namespace {
+            Some(namespace) => write!(f, "{kind} in namespace {namespace}"),
+            None => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// How a watch is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// It has not listed everything yet.
+    Opening,
+    /// It has, and follows.
+    Synced,
+    /// The API server refuses it; it is tried again. What was brought before is kept.
+    Denied,
+    /// The API server does not serve the kind any more, or serves it otherwise. It has ended.
+    Gone,
+}
+
 /// The hub. Watches are shared while somebody uses them, and end with their last user.
 pub(crate) struct Hub {
     client: Client,
+    kinds: Arc<Kinds>,
     namespaces: Vec<String>,
     metrics: Metrics,
     watches: Mutex<HashMap<Scope, Weak<Watch>>>,
@@ -52,8 +79,18 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// `namespaces` restricts the watches of namespaced kinds; empty is all.
-    pub(crate) fn new(client: Client, namespaces: Vec<String>, metrics: Metrics) -> Self {
-        Self { client, namespaces, metrics, watches: Mutex::default() }
+    pub(crate) fn new(
+        client: Client,
+        kinds: Arc<Kinds>,
+        namespaces: Vec<String>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { client, kinds, namespaces, metrics, watches: Mutex::default() }
+    }
+
+    /// The client that watches are made with: it gives up those that are silent for too long.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The objects of a kind: joins the watches that exist, starts those that do not.
@@ -74,11 +111,18 @@ impl Hub {
     fn join(&self, scope: Scope, served: &Served) -> Arc<Watch> {
         let mut watches = lock(&self.watches);
         watches.retain(|_, watch| watch.strong_count() > 0);
-        if let Some(watch) = watches.get(&scope).and_then(Weak::upgrade) {
+        let joined = watches.get(&scope).and_then(Weak::upgrade);
+        // One whose kind is gone brings nothing any more; those who have it are about to leave it.
+        if let Some(watch) = joined.filter(|watch| watch.health() != Health::Gone) {
             return watch;
         }
-        let (client, metrics) = (self.client.clone(), self.metrics.clone());
-        let watch = Watch::start(scope.clone(), client, served.resource.clone(), metrics);
+        let source = Source {
+            client: self.client.clone(),
+            kinds: self.kinds.clone(),
+            served: served.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let watch = Watch::start(scope.clone(), source);
         watches.insert(scope, Arc::downgrade(&watch));
         watch
     }
@@ -93,15 +137,42 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Waits until each watch has listed everything once.
-    pub(crate) async fn synced(&self) {
+    /// Waits until each watch has listed everything once; false if the kind is gone instead.
+    pub(crate) async fn synced(&self) -> bool {
         for watch in &self.watches {
-            let mut synced = watch.synced.subscribe();
+            let mut health = watch.health.subscribe();
+            let known = |health: &Health| [Health::Synced, Health::Gone].contains(health);
             // The sender lives in the watch, so this ends only by its word.
-            if synced.wait_for(|synced| *synced).await.is_err() {
-                return;
+            match health.wait_for(known).await {
+                Ok(health) if *health == Health::Synced => {}
+                _ => return false,
             }
         }
+        true
+    }
+
+    /// Whether the API server does not serve the kind any more, or serves it otherwise: this view stays as
+    /// it is.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.watches.iter().any(|watch| watch.health() == Health::Gone)
+    }
+
+    /// Waits until [`View::is_gone`].
+    pub(crate) async fn gone(&self) {
+        let gone = async |watch: &Arc<Watch>| {
+            let mut health = watch.health.subscribe();
+            drop(health.wait_for(|health| *health == Health::Gone).await);
+        };
+        let mut any: FuturesUnordered<_> = self.watches.iter().map(gone).collect();
+        if any.next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// What the API server does not permit the host to watch at present, for people.
+    pub(crate) fn denied(&self) -> Option<String> {
+        let denied = |watch: &&Arc<Watch>| watch.health() == Health::Denied;
+        self.watches.iter().find(denied).map(|watch| watch.scope.to_string())
     }
 
     /// Tells `listener` of every object that is held and of every change from now on.
@@ -194,24 +265,40 @@ struct Watch {
     scope: Scope,
     store: Mutex<Store>,
     listeners: Mutex<Vec<Weak<dyn Listener>>>,
-    synced: watch::Sender<bool>,
+    health: watch::Sender<Health>,
+    metrics: Metrics,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Watch {
-    fn start(scope: Scope, client: Client, resource: ApiResource, metrics: Metrics) -> Arc<Self> {
+    fn start(scope: Scope, source: Source) -> Arc<Self> {
         let watch = Arc::new(Self {
             scope,
             store: Mutex::default(),
             listeners: Mutex::default(),
-            synced: watch::Sender::new(false),
+            health: watch::Sender::new(Health::Opening),
+            metrics: source.metrics.clone(),
             task: Mutex::default(),
         });
         // The task holds the watch weakly, so that the last user's going ends it.
-        let (held, scope) = (Arc::downgrade(&watch), watch.scope.clone());
-        let task = tokio::spawn(follow(held, scope, client, resource, metrics));
+        let task = tokio::spawn(follow::follow(Arc::downgrade(&watch), source));
         *lock(&watch.task) = Some(task);
         watch
+    }
+
+    fn health(&self) -> Health {
+        *self.health.borrow()
+    }
+
+    /// Whether that is news.
+    fn set_health(&self, now: Health) -> bool {
+        let before = self.health.send_replace(now);
+        match (before == Health::Denied, now == Health::Denied) {
+            (false, true) => _ = self.metrics.watches_denied.inc(),
+            (true, false) => _ = self.metrics.watches_denied.dec(),
+            _ => {}
+        }
+        before != now
     }
 
     fn get(&self, key: &ObjectKey) -> Option<Arc<Cached>> {
@@ -234,6 +321,7 @@ impl Watch {
         }
     }
 
+    /// Takes an event into the cache.
     fn take_in(&self, event: Event<DynamicObject>) {
         let kind = &self.scope.kind;
         let pruned = |object: DynamicObject| {
@@ -260,7 +348,6 @@ impl Watch {
             }
             Event::InitDone => {
                 self.change(Store::list_ends);
-                self.synced.send_replace(true);
                 debug!(kind = %kind, "watch is in sync");
             }
         }
@@ -272,92 +359,8 @@ impl Drop for Watch {
         if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
-    }
-}
-
-/// Follows the API server for as long as the watch has users. Errors are retried with growing delays.
-async fn follow(
-    watch: Weak<Watch>,
-    scope: Scope,
-    client: Client,
-    resource: ApiResource,
-    metrics: Metrics,
-) {
-    let config = watcher::Config::default();
-    let events = match scope.data {
-        WatchData::Full => watch_events(
-            api::<DynamicObject>(&client, &resource, scope.namespace.as_deref()),
-            config,
-        )
-        .left_stream(),
-        WatchData::Metadata => {
-            let api: Api<PartialObjectMeta<DynamicObject>> =
-                api(&client, &resource, scope.namespace.as_deref());
-            watch_events(api, config).map_ok(whole).right_stream()
-        }
-    };
-    let mut events = pin!(events.default_backoff());
-    loop {
-        let event = events.try_next().await;
-        let Some(watch) = watch.upgrade() else { return };
-        match event {
-            Ok(Some(event)) => watch.take_in(event),
-            Ok(None) => return,
-            Err(error) => {
-                let reason = interruption(&error);
-                metrics.watch_interruptions.get_or_create(&WatchLabels { reason }).inc();
-                if reason == "stalled" {
-                    // Not every API server sends bookmarks of a kind that never changes: no reason to alarm.
-                    info!(kind = %scope.kind, "a watch has been silent for long; it is taken up again");
-                } else {
-                    warn!(kind = %scope.kind, reason, %error, "watch interrupted; it is taken up again");
-                }
-            }
-        }
-    }
-}
-
-/// Why a watch was interrupted, in one word.
-fn interruption(error: &watcher::Error) -> &'static str {
-    match error {
-        watcher::Error::WatchError(status) if status.code == 410 => "expired",
-        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410 => {
-            "expired"
-        }
-        watcher::Error::WatchError(_) => "refused",
-        watcher::Error::InitialListFailed(kube::Error::Api(_))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(_)) => "refused",
-        other if timed_out(other) => "stalled",
-        _ => "cut",
-    }
-}
-
-/// Whether the error was caused by silence.
-fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
-    let is_timeout = |error: &(dyn std::error::Error + 'static)| {
-        let io = error.downcast_ref::<std::io::Error>();
-        // What an io::Error carries is no source of it.
-        io.is_some_and(|io| {
-            io.kind() == std::io::ErrorKind::TimedOut
-                || io.get_ref().is_some_and(|inner| timed_out(inner))
-        })
-    };
-    std::iter::successors(Some(error), |error| error.source()).any(is_timeout)
-}
-
-/// An event about metadata, as one about an object that has nothing else.
-fn whole(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> {
-    let object = |partial: PartialObjectMeta<DynamicObject>| DynamicObject {
-        types: None,
-        metadata: partial.metadata,
-        data: serde_json::Value::Object(serde_json::Map::new()),
-    };
-    match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::InitApply(partial) => Event::InitApply(object(partial)),
-        Event::Apply(partial) => Event::Apply(object(partial)),
-        Event::Delete(partial) => Event::Delete(object(partial)),
+        // Nobody counts on it any more.
+        self.set_health(Health::Gone);
     }
 }
 

@@ -1,7 +1,12 @@
-//! Which resource serves a kind: asked of the API server, remembered once known.
+//! Which resource serves a kind: asked of the API server, remembered while that works.
+//!
+//! # Guarantees
+//! - An answer holds until a watch or a call finds that the resource is gone ([`Kinds::forget`]).
+//! - However many wait for a kind that is not served, it is asked for twice a second at most.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use joch_core::object::Gvk;
 use kube::Client;
@@ -9,8 +14,13 @@ use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, oneshot};
 
+/// How long it holds that a kind is not served.
+const NOT_SERVED: Duration = Duration::from_millis(500);
+/// How many kinds that are not served are remembered.
+const MISSING: usize = 1000;
+
 /// A kind that the API server serves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Served {
     pub(crate) resource: ApiResource,
     pub(crate) namespaced: bool,
@@ -85,11 +95,13 @@ fn guess(kind: &Gvk) -> Resource {
 pub(crate) struct Kinds {
     client: Client,
     known: Mutex<HashMap<Gvk, Served>>,
+    /// When a kind was found not to be served.
+    missing: Mutex<HashMap<Gvk, Instant>>,
 }
 
 impl Kinds {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Mutex::default() }
+        Self { client, known: Mutex::default(), missing: Mutex::default() }
     }
 
     /// The resource that serves `kind`; none if there is none (yet).
@@ -97,16 +109,42 @@ impl Kinds {
         if let Some(served) = lock(&self.known).get(kind) {
             return Ok(Some(served.clone()));
         }
+        if lock(&self.missing).get(kind).is_some_and(|since| since.elapsed() < NOT_SERVED) {
+            return Ok(None);
+        }
+        self.look_up(kind).await
+    }
+
+    /// The same, asked anew.
+    pub(crate) async fn look_up(&self, kind: &Gvk) -> Result<Option<Served>, kube::Error> {
         let wanted = GroupVersionKind::gvk(&kind.group, &kind.version, &kind.kind);
         let (resource, capabilities) = match oneshot::pinned_kind(&self.client, &wanted).await {
             Ok(found) => found,
-            Err(kube::Error::Discovery(_)) => return Ok(None),
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
+            Err(kube::Error::Discovery(_)) => return Ok(self.not_served(kind)),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                return Ok(self.not_served(kind));
+            }
             Err(error) => return Err(error),
         };
         let served = Served { resource, namespaced: capabilities.scope == Scope::Namespaced };
+        lock(&self.missing).remove(kind);
         lock(&self.known).insert(kind.clone(), served.clone());
         Ok(Some(served))
+    }
+
+    /// What was known of `kind` has turned out not to be so: the next who needs it asks.
+    pub(crate) fn forget(&self, kind: &Gvk) {
+        lock(&self.known).remove(kind);
+    }
+
+    fn not_served(&self, kind: &Gvk) -> Option<Served> {
+        self.forget(kind);
+        let mut missing = lock(&self.missing);
+        missing.retain(|_, since| since.elapsed() < NOT_SERVED);
+        if missing.len() < MISSING {
+            missing.insert(kind.clone(), Instant::now());
+        }
+        None
     }
 }
 

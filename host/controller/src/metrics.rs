@@ -90,6 +90,8 @@ pub struct Metrics {
     pub(crate) lease_requests: Family<LeaseLabels, Counter>,
     pub(crate) lease_members: Gauge,
     pub(crate) lease_lost: Counter,
+    pub(crate) watches_denied: Gauge,
+    pub(crate) waiting: Family<NameLabels, Gauge>,
     /// What the plugins measure themselves.
     pub(crate) guests: GuestMetrics,
 }
@@ -123,6 +125,8 @@ impl Metrics {
             lease_requests: Family::default(),
             lease_members: Gauge::default(),
             lease_lost: Counter::default(),
+            watches_denied: Gauge::default(),
+            waiting: Family::default(),
             guests: GuestMetrics::default(),
         };
         let name = "controller_runtime_reconcile";
@@ -206,6 +210,12 @@ impl Metrics {
         let name = "joch_lease_lost";
         let help = "How often other replicas took this one for dead";
         registry.register(name, help, metrics.lease_lost.clone());
+        let name = "joch_watches_denied";
+        let help = "Watches that the API server refuses to the host at present";
+        registry.register(name, help, metrics.watches_denied.clone());
+        let name = "joch_plugin_waiting";
+        let help = "Whether a controller waits for a kind that the API server does not serve";
+        registry.register(name, help, metrics.waiting.clone());
         registry.register_collector(Box::new(metrics.guests.clone()));
         metrics
     }

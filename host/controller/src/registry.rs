@@ -97,8 +97,11 @@ pub struct ControllerView {
     pub digest: String,
     /// The plugin's own version.
     pub version: String,
-    /// `Running`, `Resting` after it broke on several objects, or what it waits for.
+    /// `Running`, `Resting` after it broke on several objects, `Denied` with what the host may not watch
+    /// at present, or `WaitingFor` with the kind that is not served.
     pub state: String,
+    /// Optional kinds that the API server does not serve at present.
+    pub without: Vec<String>,
     /// Objects that wait for a turn.
     pub waiting: usize,
     /// Turns under way.
@@ -149,9 +152,10 @@ impl Registry {
         namespaces: Vec<String>,
         metrics: Metrics,
     ) -> Self {
+        let kinds = Arc::new(Kinds::new(client.clone()));
         let shared = Shared {
-            hub: Hub::new(watching, namespaces, metrics.clone()),
-            kinds: Arc::new(Kinds::new(client.clone())),
+            hub: Hub::new(watching, kinds.clone(), namespaces, metrics.clone()),
+            kinds,
             notes: Arc::new(Notes::new(client.clone(), metrics.clone())),
             client,
             leases,
@@ -180,7 +184,7 @@ impl Registry {
     /// Follows a component in a ConfigMap; `poke` is notified of every change.
     #[must_use]
     pub fn feed(&self, source: ConfigMapSource, poke: Arc<Notify>) -> Feed {
-        Feed::start(self.shared.client.clone(), source, poke)
+        Feed::start(self.shared.hub.client(), self.shared.metrics.clone(), source, poke)
     }
 
     /// Counts a roll-back of a plugin.

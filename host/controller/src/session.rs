@@ -41,7 +41,7 @@ use tracing::Instrument as _;
 
 use crate::cached::{self, Cached};
 use crate::client::REQUEST_TIMEOUT;
-use crate::error::translate;
+use crate::error::{is_nobodys, is_unserved, translate};
 use crate::hub::View;
 use crate::kinds::{Kinds, Served, lock};
 use crate::metrics::{ApiLabels, Metrics, PluginLabels, WaitLabels};
@@ -65,6 +65,8 @@ pub(crate) struct Surroundings {
     pub(crate) controller: String,
     /// The kinds that the controller reconciles or watches.
     pub(crate) views: HashMap<Gvk, View>,
+    /// Those that it watches, may do without, and has to: to its guests there are no objects of them.
+    pub(crate) absent: BTreeSet<Gvk>,
     /// What this controller applied last, by object.
     pub(crate) applied: Mutex<Applied>,
     /// The unfinished Jobs of this controller.
@@ -234,15 +236,27 @@ impl Session {
     ) -> Result<T, KubeError> {
         self.pace().await?;
         let _waiting = Waiting { since: Instant::now(), trouble: &self.trouble };
+        let mut nobodys = false;
         let result = match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-            Ok(answer) => answer.map_err(|error| translate(error, verb, target)),
+            Ok(answer) => answer.map_err(|error| {
+                nobodys = is_nobodys(&error);
+                if is_unserved(&error) {
+                    self.around.kinds.forget(&target.kind);
+                }
+                translate(error, verb, target)
+            }),
             Err(_) => Err(KubeError::Unavailable(None)),
         };
-        if matches!(result, Err(KubeError::Unavailable(_) | KubeError::Fenced)) {
-            lock(&self.trouble).unanswered += 1;
+        match &result {
+            Err(error) if nobodys => self.refused(verb, error),
+            Err(KubeError::Unavailable(_) | KubeError::Fenced) => {
+                lock(&self.trouble).unanswered += 1;
+            }
+            _ => {}
         }
         let outcome = match &result {
             Ok(_) => "success",
+            Err(_) if nobodys => "refused",
             Err(KubeError::NotFound) => "not-found",
             Err(KubeError::AlreadyExists(_) | KubeError::Stale | KubeError::OwnedByOther(_)) => {
                 "conflict"
@@ -258,6 +272,24 @@ impl Session {
             .get_or_create(&ApiLabels { plugin, verb, result: outcome })
             .inc();
         result
+    }
+
+    /// A refusal that neither the plugin nor the object can mend: remembered, and told about the plugin if
+    /// it is the host's rights that are missing.
+    fn refused(&self, verb: &str, error: &KubeError) {
+        lock(&self.trouble).refused += 1;
+        match error {
+            KubeError::Denied { missing_grant, .. } => {
+                tracing::warn!(missing_grant, "the host itself was refused a call");
+                // Without the object's name: the same right is missing for all of them.
+                let right = missing_grant.split_once(" is forbidden: ");
+                let right = right.map_or(missing_grant.as_str(), |(_, right)| right);
+                let text = format!("the host's own service account: {right}");
+                let Surroundings { notes, controller, .. } = &*self.around;
+                notes.denied(self.version.plugin(), controller, &text);
+            }
+            _ => tracing::info!(verb, "the namespace is being deleted; nothing is made in it"),
+        }
     }
 
     /// Runs a write as a task of the host's, which the guest cannot cut off.

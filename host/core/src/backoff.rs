@@ -11,6 +11,8 @@ pub const FIRST: Duration = Duration::from_millis(250);
 pub const LONGEST: Duration = Duration::from_secs(300);
 /// The longest delay after a failure of the cluster's: when it is back, nothing has to wait for long.
 pub const LONGEST_IN_OUTAGE: Duration = Duration::from_secs(15);
+/// The first delay after a refusal that neither the plugin nor the object can mend.
+pub const FIRST_AFTER_REFUSAL: Duration = Duration::from_secs(15);
 /// The longest delay that a guest may ask for; longer ones are cut.
 pub const LONGEST_REQUEUE: Duration = Duration::from_secs(24 * 3600);
 
@@ -19,9 +21,13 @@ pub const LONGEST_REQUEUE: Duration = Duration::from_secs(24 * 3600);
 ///
 /// A guest that names a delay gets it, cut to [`LONGEST_REQUEUE`]. A permanent failure waits for a
 /// change; none is returned. A failure that is the cluster's is tried again whatever the guest made of it,
-/// and soon: no delay is longer than [`LONGEST_IN_OUTAGE`].
+/// and soon: no delay is longer than [`LONGEST_IN_OUTAGE`]. After a refusal ([`Blame::Refusal`]) the
+/// delays begin with [`FIRST_AFTER_REFUSAL`], whatever the guest asks for.
 #[must_use]
 pub fn delay(failure: &Failure, blame: Blame, attempt: u32, random: f64) -> Option<Duration> {
+    if blame == Blame::Refusal {
+        return Some(doubled(FIRST_AFTER_REFUSAL, LONGEST, attempt, random));
+    }
     let cluster = blame == Blame::Cluster;
     let (wish, longest) =
         (failure.retry_after(), if cluster { LONGEST_IN_OUTAGE } else { LONGEST });
@@ -31,9 +37,20 @@ pub fn delay(failure: &Failure, blame: Blame, attempt: u32, random: f64) -> Opti
     if matches!(failure, Failure::Permanent(_)) && !cluster {
         return None;
     }
+    Some(doubled(FIRST, longest, attempt, random))
+}
+
+/// The delay before a question that was answered "no" `attempt` times in a row is asked again: a second,
+/// doubled up to `longest`, spread by ±20 %.
+#[must_use]
+pub fn ask_again(attempt: u32, longest: Duration, random: f64) -> Duration {
+    doubled(Duration::from_secs(1), longest, attempt, random)
+}
+
+fn doubled(first: Duration, longest: Duration, attempt: u32, random: f64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
-    let exact = FIRST.saturating_mul(1 << doublings).min(longest);
-    Some(exact.mul_f64(0.8 + 0.4 * random.clamp(0.0, 1.0)))
+    let exact = first.saturating_mul(1 << doublings).min(longest);
+    exact.mul_f64(0.8 + 0.4 * random.clamp(0.0, 1.0))
 }
 
 /// How long a failed object is not tried again even if something changes. One that breaks the guest is
@@ -101,10 +118,28 @@ mod tests {
     }
 
     #[test]
+    fn after_a_refusal_tries_are_seldom_whatever_the_guest_says() {
+        for failure in [permanent(), transient(None), transient(Some(Duration::ZERO))] {
+            let at = |attempt| delay(&failure, Blame::Refusal, attempt, 0.5);
+            assert_eq!(at(1), Some(FIRST_AFTER_REFUSAL), "{failure:?}");
+            assert_eq!(at(2), Some(FIRST_AFTER_REFUSAL * 2), "{failure:?}");
+            assert_eq!(at(40), Some(LONGEST), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn questions_are_asked_again_after_delays_that_grow_and_are_bounded() {
+        let longest = Duration::from_secs(10);
+        let at = |attempt| ask_again(attempt, longest, 0.5);
+        assert_eq!([at(1), at(2), at(9)], [1, 2, 10].map(Duration::from_secs));
+        assert_eq!(ask_again(u32::MAX, longest, 1.0), longest.mul_f64(1.2));
+    }
+
+    #[test]
     fn what_breaks_the_guest_is_held_for_its_whole_delay() {
         let delay = Some(FIRST * 8);
         assert_eq!(hold(Blame::Guest, delay), FIRST * 8);
-        for blame in [Blame::Object, Blame::Cluster, Blame::Host] {
+        for blame in [Blame::Object, Blame::Cluster, Blame::Refusal, Blame::Host] {
             assert_eq!(hold(blame, delay), FIRST);
         }
         assert_eq!(hold(Blame::Guest, None), FIRST);

@@ -139,6 +139,9 @@ pub struct WatchSpec {
     /// How much of each object the host keeps.
     #[serde(default)]
     pub data: WatchData,
+    /// Whether the controller runs without the kind while the API server does not serve it.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// Which primaries a change of a watched object wakes.
@@ -288,6 +291,7 @@ impl Manifest {
             }
             names.push(&controller.name);
             check_finalizer(controller)?;
+            check_optional(controller)?;
             for kind in controller.reconciles() {
                 if kinds.contains(&kind) {
                     return wrong(format!("{kind} is reconciled twice"));
@@ -320,6 +324,17 @@ impl Manifest {
             format!("the manifest declares no metric {:?}", metric::short(&measurement.metric))
         })?;
         Ok((spec, spec.accept(measurement)?))
+    }
+}
+
+fn check_optional(controller: &ControllerSpec) -> Result<(), ManifestError> {
+    let mut optional = controller.watch.iter().filter(|watch| watch.optional);
+    match optional.find(|watch| controller.reconciles().any(|kind| *kind == watch.kind)) {
+        Some(WatchSpec { kind, .. }) => Err(ManifestError::Meaning(format!(
+            "watch: {kind} cannot be optional, controller {:?} reconciles it",
+            controller.name.as_str()
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -406,6 +421,7 @@ api-per-reconcile = 50
         let [task] = manifest.controllers.as_slice() else { panic!("one controller expected") };
         assert_eq!(task.primary.to_string(), "kubetask.io/v1alpha1/Task");
         assert_eq!(task.watch[1].data, WatchData::Metadata);
+        assert!(!task.watch[1].optional);
         assert_eq!(task.status.started, ["startTime", "startedAt"]);
         assert_eq!(manifest.grant.jobs.unwrap().max_active, 2000);
         assert_eq!(manifest.limits.memory, Bytes(64 << 20));
@@ -433,6 +449,13 @@ api-per-reconcile = 50
             (SAMPLE.replace("watch = [", "finalizer = \"cleanup\"\nwatch = ["), "qualified name"),
             (SAMPLE.replace("watch = [", "finalizer-timeout = \"25h\"\nwatch = ["), "24 h"),
             (SAMPLE.replace("concurrency = 8", "concurrency = 0"), "concurrency"),
+            (
+                SAMPLE.replace(
+                    "{ kind = \"batch/v1/Job\", by = \"owner\" }",
+                    "{ kind = \"kubetask.io/v1alpha1/Task\", by = \"read\", optional = true }",
+                ),
+                "cannot be optional",
+            ),
             (SAMPLE.replace("verbs = [\"get\", \"list\", \"watch\"]", "verbs = []"), "verbs"),
             (SAMPLE.replace("memory = \"64Mi\"", "memory = \"64MB\""), "64MB"),
             (SAMPLE.replace("\"same\"", "[\"A\"]"), "namespace \"A\""),

@@ -111,7 +111,7 @@ impl Record {
         let live = self.live.as_ref();
         let shadow = self.shadow.as_ref().filter(|_| live.is_some());
         let states = controllers.iter().map(|view| {
-            json!({"name": view.controller, "kind": view.primary, "state": view.state,
+            json!({"name": view.controller, "kind": view.primary, "state": state(view),
                           "parked": view.parked})
         });
         json!({
@@ -163,7 +163,12 @@ impl Record {
             None => {
                 let next =
                     self.loading.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
-                condition("Ready", "True", "Running", &format!("every controller runs{next}"))
+                let without: String = { controllers.iter() }
+                    .filter(|view| !view.without.is_empty())
+                    .map(|view| format!("; {}: {}", view.controller, state(view)))
+                    .collect();
+                let text = format!("every controller runs{without}{next}");
+                condition("Ready", "True", "Running", &text)
             }
         }
     }
@@ -217,6 +222,14 @@ impl Record {
     }
 }
 
+/// What a controller is doing, and the optional kinds that it does without.
+fn state(view: &ControllerView) -> String {
+    match view.without.as_slice() {
+        [] => view.state.clone(),
+        kinds => format!("{} without {}", view.state, kinds.join(", ")),
+    }
+}
+
 fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({"type": kind, "status": status, "reason": reason, "message": message})
 }
@@ -242,6 +255,7 @@ mod tests {
             digest: "sha256:1".into(),
             version: "1.0".into(),
             state: state.into(),
+            without: vec![],
             waiting: 0,
             running: 0,
             objects: 0,
@@ -286,6 +300,12 @@ mod tests {
             Record { loading: Some("version 2 is being loaded".into()), ..record.clone() };
         let ready = &loading.report(&running)["conditions"][0];
         assert_eq!(ready["message"], "every controller runs; version 2 is being loaded");
+        let without = ControllerView { without: vec!["a.io/v1/B".into()], ..controller("Running") };
+        let report = record.report(&[without]);
+        assert_eq!(report["controllers"][0]["state"], "Running without a.io/v1/B");
+        let ready = &report["conditions"][0];
+        assert_eq!(ready["status"], "True");
+        assert_eq!(ready["message"], "every controller runs; c: Running without a.io/v1/B");
         let record = Record { refusal: Some(refusal("DoesNotCompile", false)), ..record };
         assert_eq!(
             told(&record, &running),

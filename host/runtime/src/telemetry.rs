@@ -35,7 +35,8 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let plain = !level.contains(['=', ',']);
     let text = if plain {
         let ours: Vec<String> = OURS.iter().map(|part| format!("{part}={level}")).collect();
-        format!("warn,{}", ours.join(","))
+        // The library warns of every try of a watch that is refused; the host says so itself, once.
+        format!("warn,kube_runtime=error,{}", ours.join(","))
     } else {
         level.to_owned()
     };

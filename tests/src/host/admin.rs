@@ -44,10 +44,18 @@ pub struct Refusal {
 pub struct ControllerView {
     /// The plugin's name.
     pub plugin: String,
+    /// Its own name within the plugin.
+    pub controller: String,
     /// The digest of the version that the next reconcile calls.
     pub digest: String,
     /// `Running`, `Resting`, or what it waits for.
     pub state: String,
+    /// Optional kinds that are not served.
+    pub without: Vec<String>,
+    /// Turns under way.
+    pub running: usize,
+    /// Objects that it reconciles.
+    pub objects: usize,
 }
 
 impl Overview {
@@ -56,6 +64,12 @@ impl Overview {
     pub fn file(&self, name: &str) -> Option<&FileView> {
         let named = |path: &PathBuf| path.file_name().is_some_and(|file| file == name);
         self.files.iter().find(|(path, _)| named(path)).map(|(_, view)| view)
+    }
+
+    /// A controller, by its own name.
+    #[must_use]
+    pub fn controller(&self, name: &str) -> Option<&ControllerView> {
+        self.controllers.iter().find(|view| view.controller == name)
     }
 
     /// Whether all controllers of `plugin`, and there is one, run this version.
@@ -95,8 +109,12 @@ mod tests {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let view = |digest: &Digest, state: &str| ControllerView {
             plugin: "p".to_owned(),
+            controller: "c".to_owned(),
             digest: digest.to_string(),
             state: state.to_owned(),
+            without: Vec::new(),
+            running: 0,
+            objects: 0,
         };
         for (controllers, expected) in [
             (vec![view(&a, "Running"), view(&a, "Resting")], true),

@@ -78,7 +78,7 @@ impl Description {
 }
 
 fn controller(spec: &ControllerSpec) -> Controller {
-    let watch = |WatchSpec { kind, by, data }: &WatchSpec| {
+    let watch = |WatchSpec { kind, by, data, optional }: &WatchSpec| {
         let by = match by {
             WakeBy::Owner => "owner",
             WakeBy::Read => "read",
@@ -87,7 +87,8 @@ fn controller(spec: &ControllerSpec) -> Controller {
             WatchData::Metadata => ", metadata only",
             WatchData::Full => "",
         };
-        format!("{kind} (by {by}{data})")
+        let optional = if *optional { ", optional" } else { "" };
+        format!("{kind} (by {by}{data}{optional})")
     };
     Controller {
         name: spec.name.to_string(),

@@ -25,7 +25,7 @@ impl Controller {
         blame: Option<Blame>,
     ) {
         let conduct = match blame {
-            Some(Blame::Cluster | Blame::Host) => return,
+            Some(Blame::Cluster | Blame::Refusal | Blame::Host) => return,
             Some(Blame::Guest) => Conduct::Broke,
             Some(Blame::Object) | None => Conduct::Answered,
         };

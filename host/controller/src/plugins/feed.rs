@@ -2,6 +2,7 @@
 //!
 //! # Guarantees
 //! What was held goes on being held while the API server cannot answer; why there is nothing yet is told.
+//! A watch that is silent for too long is taken up again; every interruption is counted, as those of the hub.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::debug;
 
+use crate::hub::interruption;
+use crate::metrics::{Metrics, WatchLabels};
+
 /// What a source holds: the component's bytes, or one sentence why there are none.
 type Held = Result<Arc<[u8]>, String>;
 
@@ -26,11 +30,17 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Follows one ConfigMap; `poke` is notified of every change.
-    pub(crate) fn start(client: Client, source: ConfigMapSource, poke: Arc<Notify>) -> Self {
+    /// Follows one ConfigMap; `poke` is notified of every change. `watching` is the client that watches are
+    /// made with.
+    pub(crate) fn start(
+        watching: Client,
+        metrics: Metrics,
+        source: ConfigMapSource,
+        poke: Arc<Notify>,
+    ) -> Self {
         let (sender, held) = watch::channel(None);
         let task = tokio::spawn(async move {
-            follow(client, &source, |now| {
+            follow(watching, &metrics, &source, |now| {
                 sender.send_replace(Some(now));
                 poke.notify_one();
             })
@@ -53,7 +63,7 @@ impl Drop for Feed {
 }
 
 /// Follows for ever; errors are retried with growing delays.
-async fn follow(client: Client, source: &ConfigMapSource, tell: impl Fn(Held)) {
+async fn follow(client: Client, metrics: &Metrics, source: &ConfigMapSource, tell: impl Fn(Held)) {
     let ConfigMapSource { namespace, name, .. } = source;
     let maps: Api<ConfigMap> = Api::namespaced(client, namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
@@ -72,7 +82,9 @@ async fn follow(client: Client, source: &ConfigMapSource, tell: impl Fn(Held)) {
             Ok(Some(Event::Delete(_))) => tell(missing()),
             Ok(None) => return,
             Err(error) => {
-                debug!(%error, "the watch of ConfigMap {namespace}/{name} is taken up again");
+                let reason = interruption(&error);
+                metrics.watch_interruptions.get_or_create(&WatchLabels { reason }).inc();
+                debug!(reason, %error, "the watch of ConfigMap {namespace}/{name} is taken up again");
                 if !known {
                     tell(Err(unreadable(source, &error)));
                 }

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use joch_core::manifest::WatchData;
+use joch_core::object::Gvk;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{PluginObject, plugin_kind};
 use crate::hub::{Listener, View};
-use crate::kinds::lock;
+use crate::kinds::{Served, lock};
 use crate::registry::Shared;
 use crate::store::Change;
 
@@ -86,6 +87,7 @@ impl Drop for PluginObjects {
     }
 }
 
+/// Follows for ever: a definition that is deleted is waited for again.
 async fn open(
     shared: Arc<Shared>,
     slot: Arc<Mutex<Option<View>>>,
@@ -93,9 +95,30 @@ async fn open(
     state: watch::Sender<State>,
 ) {
     let kind = plugin_kind();
-    let served = loop {
-        match shared.kinds.find(&kind).await {
-            Ok(Some(served)) => break served,
+    let told: Arc<dyn Listener> = listener.clone();
+    loop {
+        let served = served(&shared, &kind, &state).await;
+        let view = shared.hub.open(&kind, &served, WatchData::Full);
+        if view.synced().await {
+            view.subscribe(&told);
+            *lock(&slot) = Some(view.clone());
+            state.send_replace(State::Synced);
+            listener.0.notify_one();
+            view.gone().await;
+            *lock(&slot) = None;
+            state.send_replace(State::NotServed);
+            warn!("the API server does not serve {kind} any more: there are no Plugin objects");
+            listener.0.notify_one();
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+/// Waits until the API server serves Plugin objects.
+async fn served(shared: &Shared, kind: &Gvk, state: &watch::Sender<State>) -> Served {
+    loop {
+        match shared.kinds.find(kind).await {
+            Ok(Some(served)) => return served,
             Ok(None) => {
                 if state.send_replace(State::NotServed) == State::Asking {
                     info!(
@@ -106,12 +129,5 @@ async fn open(
             Err(error) => debug!(%error, "the API server cannot be asked for {kind}"),
         }
         tokio::time::sleep(ASK_AGAIN).await;
-    };
-    let view = shared.hub.open(&kind, &served, WatchData::Full);
-    view.synced().await;
-    let told: Arc<dyn Listener> = listener.clone();
-    view.subscribe(&told);
-    *lock(&slot) = Some(view);
-    state.send_replace(State::Synced);
-    listener.0.notify_one();
+    }
 }

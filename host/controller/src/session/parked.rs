@@ -32,7 +32,12 @@ impl Session {
         };
         for _ in 0..TRIES {
             match self.try_park(condition).await {
-                Err(KubeError::Stale) => drop(self.fetch(&self.key).await),
+                Err(KubeError::Stale) => match self.fetch(&self.key).await {
+                    Ok(_) => {}
+                    Err(KubeError::NotFound) => return Ok(()),
+                    // Without the newest version, another try would only be refused again.
+                    Err(error) => return Err(error),
+                },
                 Err(KubeError::NotFound) => return Ok(()),
                 answer => return answer,
             }

@@ -27,6 +27,9 @@ impl Session {
     ) -> Result<Json, KubeError> {
         self.allow(&KubeCall::on(Verb::Get, &what.key), &what.key)?;
         self.record(Read::Object(what.key.clone()));
+        if self.around.absent.contains(&what.key.kind) {
+            return Err(KubeError::NotFound);
+        }
         let view = self.around.views.get(&what.key.kind);
         let object = match (freshness, view) {
             (Freshness::Live, _) => self.get_live(&what.key).await?,
@@ -65,17 +68,20 @@ impl Session {
         if freshness == Freshness::Live {
             return self.list_live(query).await;
         }
-        let view = self.begin(query)?;
+        let Some(view) = self.begin(query)? else { return Ok(Vec::new()) };
         select(view, query)?.iter().map(|object| project(&object.json, query)).collect()
     }
 
     pub(super) fn count(&self, query: &Query) -> Result<u64, KubeError> {
-        let view = self.begin(query)?;
+        let Some(view) = self.begin(query)? else { return Ok(0) };
         Ok(select(view, query)?.len() as u64)
     }
 
     async fn list_live(&self, query: &Query) -> Result<Vec<Json>, KubeError> {
         let target = self.allow_list(query)?;
+        if self.around.absent.contains(&query.kind) {
+            return Ok(Vec::new());
+        }
         let owned =
             |owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
                 query
@@ -109,11 +115,15 @@ impl Session {
         objects.iter().map(|(_, object)| project(&object.json, query)).collect()
     }
 
-    /// Checks and records a query of the cache.
-    fn begin(&self, query: &Query) -> Result<&View, KubeError> {
+    /// Checks and records a query of the cache; none if the kind is an optional one that is not served.
+    fn begin(&self, query: &Query) -> Result<Option<&View>, KubeError> {
         self.allow_list(query)?;
-        let missing = || KubeError::NotWatched(query.kind.to_string());
-        self.around.views.get(&query.kind).ok_or_else(missing)
+        match self.around.views.get(&query.kind) {
+            None if !self.around.absent.contains(&query.kind) => {
+                Err(KubeError::NotWatched(query.kind.to_string()))
+            }
+            view => Ok(view),
+        }
     }
 
     fn allow_list(&self, query: &Query) -> Result<ObjectKey, KubeError> {
