@@ -14,7 +14,7 @@ EXAMPLES := hello-controller
 # Guests of the test suites.
 FIXTURES := caller puppet
 
-.PHONY: bench build host cli plugins languages crds devcluster node demo test clean help
+.PHONY: bench fuzz build host cli plugins languages crds devcluster node demo test clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,12 @@ demo: $(DEMO_NEEDS) ## a real cluster, the host, a Task that runs to its end; KU
 
 test: ## everything: lints, unit tests, the control-plane suite, the node's stories
 	@tests/run.sh
+
+# Each target goes on for so long; `TARGET=selectors` is a part of a test's name.
+FUZZ_SECONDS := 60
+fuzz: toolchain ## what is read from strangers, held against properties; FUZZ_SECONDS=600 TARGET=… for more and fewer
+	FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --release --workspace --test fuzz -- $(TARGET)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --release --workspace --lib fuzz::$(TARGET)
 
 bench: host plugins crds devcluster ## what Tasks cost, side by side with a native controller; BENCH="--count 200" for less
 	cargo build --release $(CARGO_SCOPE) -p joch-bench

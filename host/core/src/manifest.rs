@@ -15,9 +15,12 @@ use crate::quantity::{Bytes, Time};
 
 mod limits;
 mod metric;
+mod problem;
 mod served;
+mod status_fields;
 
 pub use metric::{MetricKind, MetricSpec};
+pub use problem::ManifestError;
 pub use served::Unserved;
 
 /// Everything that a plugin says about itself.
@@ -248,32 +251,21 @@ impl Default for Limits {
     }
 }
 
-/// Why a manifest cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
-    /// The text is no TOML, or not of the format; the message points to the place.
-    #[error("plugin.toml is not valid: {0}")]
-    Syntax(String),
-    /// The parts contradict each other.
-    #[error("plugin.toml is not valid: {0}")]
-    Meaning(String),
-}
-
 impl Manifest {
     /// Reads and checks a manifest.
     ///
     /// # Errors
     /// [`ManifestError::Syntax`] for text that is not of the format, [`ManifestError::Meaning`] where the
-    /// parts contradict each other; both name the key.
+    /// parts contradict each other; both name the key, in 1 KiB at most.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self = toml::from_str(text)
-            .map_err(|error| ManifestError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| ManifestError::syntax(text, &error))?;
         manifest.check()?;
         Ok(manifest)
     }
 
     fn check(&self) -> Result<(), ManifestError> {
-        let wrong = |text: String| Err(ManifestError::Meaning(text));
+        let wrong = |text: String| Err(ManifestError::meaning(&text));
         match (self.plugin.kind, self.controllers.is_empty()) {
             (PluginKind::Controller, true) => {
                 return wrong("a plugin of kind \"controller\" needs a [[controller]]".to_owned());
@@ -290,8 +282,10 @@ impl Manifest {
                 return wrong(format!("two controllers are named {:?}", controller.name.as_str()));
             }
             names.push(&controller.name);
-            check_finalizer(controller)?;
-            check_optional(controller)?;
+            check_finalizer(controller)
+                .and_then(|()| check_optional(controller))
+                .and_then(|()| controller.status.check())
+                .or_else(wrong)?;
             for kind in controller.reconciles() {
                 if kinds.contains(&kind) {
                     return wrong(format!("{kind} is reconciled twice"));
@@ -327,29 +321,27 @@ impl Manifest {
     }
 }
 
-fn check_optional(controller: &ControllerSpec) -> Result<(), ManifestError> {
+fn check_optional(controller: &ControllerSpec) -> Result<(), String> {
     let mut optional = controller.watch.iter().filter(|watch| watch.optional);
     match optional.find(|watch| controller.reconciles().any(|kind| *kind == watch.kind)) {
-        Some(WatchSpec { kind, .. }) => Err(ManifestError::Meaning(format!(
+        Some(WatchSpec { kind, .. }) => Err(format!(
             "watch: {kind} cannot be optional, controller {:?} reconciles it",
             controller.name.as_str()
-        ))),
+        )),
         None => Ok(()),
     }
 }
 
-fn check_finalizer(controller: &ControllerSpec) -> Result<(), ManifestError> {
+fn check_finalizer(controller: &ControllerSpec) -> Result<(), String> {
     let named = controller.finalizer.as_deref();
     if let Some(name) = named.filter(|name| !finalizer::is_qualified(name)) {
-        return Err(ManifestError::Meaning(format!(
+        return Err(format!(
             "finalizer = {name:?} has to be a qualified name, as \"example.com/clean-up\""
-        )));
+        ));
     }
     let timeout = controller.finalizer_timeout.0;
     if timeout.is_zero() || timeout > finalizer::LONGEST {
-        return Err(ManifestError::Meaning(
-            "finalizer-timeout has to be greater than 0 and at most 24 h".to_owned(),
-        ));
+        return Err("finalizer-timeout has to be greater than 0 and at most 24 h".to_owned());
     }
     Ok(())
 }
@@ -448,6 +440,7 @@ api-per-reconcile = 50
             (SAMPLE.replace("name = \"kubetask\"", "name = \"Kube Task\""), "DNS label"),
             (SAMPLE.replace("watch = [", "finalizer = \"cleanup\"\nwatch = ["), "qualified name"),
             (SAMPLE.replace("watch = [", "finalizer-timeout = \"25h\"\nwatch = ["), "24 h"),
+            (SAMPLE.replace("phase = \"phase\"", "phase = \"startTime\""), "\"startTime\""),
             (SAMPLE.replace("concurrency = 8", "concurrency = 0"), "concurrency"),
             (
                 SAMPLE.replace(

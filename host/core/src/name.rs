@@ -79,7 +79,8 @@ impl Digest {
     /// Reads `sha256:` and 64 hexadecimal digits; none if it is anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+        let digits = |hex: &&str| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = text.strip_prefix("sha256:").filter(digits)?;
         let mut bytes = [0; 32];
         for (index, byte) in bytes.iter_mut().enumerate() {
             *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
@@ -138,5 +139,7 @@ mod tests {
         for wrong in ["", "sha256:ba78", &digest.hex(), &format!("sha256:{}", "x".repeat(64))] {
             assert_eq!(Digest::parse(wrong), None, "{wrong}");
         }
+        // A number may begin with a plus, a digit may not.
+        assert_eq!(Digest::parse(&format!("sha256:{}", "+a".repeat(32))), None);
     }
 }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A kind of resource. Written `v1/ConfigMap` or `batch/v1/Job`; the core group is the empty string.
+///
+/// One that is read from a manifest is checked, whichever way it is written: its parts go into paths.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct Gvk {
     /// The API group; empty for the core group.
     pub group: String,
@@ -15,6 +18,24 @@ pub struct Gvk {
     pub version: String,
     /// The kind, in CamelCase.
     pub kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    group: String,
+    version: String,
+    kind: String,
+}
+
+impl TryFrom<Parts> for Gvk {
+    type Error = InvalidKind;
+
+    fn try_from(Parts { group, version, kind }: Parts) -> Result<Self, InvalidKind> {
+        let parts = Self { group, version, kind };
+        let read: Self = parts.to_string().parse()?;
+        if read == parts { Ok(read) } else { Err(InvalidKind(parts.to_string())) }
+    }
 }
 
 /// Why a text names no kind.
@@ -87,7 +108,7 @@ impl ObjectKey {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let plain = |part: &str| {
-            let special = |c: char| "/?#%".contains(c) || c.is_whitespace() || c.is_control();
+            let special = |c: char| "/\\?#%".contains(c) || c.is_whitespace() || c.is_control();
             part.len() <= 253 && part != "." && part != ".." && !part.contains(special)
         };
         plain(&self.name) && self.namespace.as_deref().is_none_or(|n| !n.is_empty() && plain(n))
@@ -144,7 +165,9 @@ mod tests {
             ObjectKey { kind: Gvk::new("", "v1", "ConfigMap"), namespace, name }.is_plain()
         };
         assert!(plain(Some("default"), "a-b.c") && plain(None, "system:node") && plain(None, ""));
-        for name in ["a/status", "../secrets/a", "..", ".", "a?x", "a#x", "%2e%2e", "a b", "a\n"] {
+        for name in
+            ["a/status", "../secrets/a", "..", ".", "a\\b", "a?x", "a#x", "%2e%2e", "a b", "a\n"]
+        {
             assert!(!plain(Some("default"), name), "{name:?} was accepted");
             assert!(!plain(Some(name), "a"), "namespace {name:?} was accepted");
         }

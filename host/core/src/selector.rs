@@ -42,8 +42,11 @@ impl Selector {
     }
 }
 
+/// What separates words; nothing else does, other blanks of Unicode are part of a word and refused with it.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 fn split_outside_brackets(text: &str) -> Vec<&str> {
-    if text.trim().is_empty() {
+    if trim(text).is_empty() {
         return Vec::new();
     }
     let mut depth = 0_i32;
@@ -59,36 +62,59 @@ fn split_outside_brackets(text: &str) -> Vec<&str> {
 }
 
 fn requirement(text: &str) -> Option<Requirement> {
-    let text = text.trim();
-    if let Some(key) = text.strip_prefix('!') {
-        return Some(Requirement::Absent(word(key)?));
+    let text = trim(text);
+    if let Some(name) = text.strip_prefix('!') {
+        return Some(Requirement::Absent(key(name)?));
     }
-    if let Some((key, value)) = text.split_once("!=") {
-        return Some(Requirement::NotIn(word(key)?, vec![value_word(value)?]));
+    if let Some((name, text)) = text.split_once("!=") {
+        return Some(Requirement::NotIn(key(name)?, vec![value(text)?]));
     }
-    if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return Some(Requirement::In(word(key)?, vec![value_word(value)?]));
+    if let Some((name, text)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return Some(Requirement::In(key(name)?, vec![value(text)?]));
     }
     if let Some((head, list)) = text.split_once('(') {
-        let values: Option<Vec<_>> = list.strip_suffix(')')?.split(',').map(value_word).collect();
-        let (key, operator) = head.trim_end().rsplit_once(char::is_whitespace)?;
+        let values: Option<Vec<_>> = list.strip_suffix(')')?.split(',').map(value).collect();
+        let (name, operator) = trim(head).rsplit_once(BLANKS)?;
         return match operator {
-            "in" => Some(Requirement::In(word(key)?, values?)),
-            "notin" => Some(Requirement::NotIn(word(key)?, values?)),
+            "in" => Some(Requirement::In(key(name)?, values?)),
+            "notin" => Some(Requirement::NotIn(key(name)?, values?)),
             _ => None,
         };
     }
-    Some(Requirement::Exists(word(text)?))
+    Some(Requirement::Exists(key(text)?))
 }
 
-fn word(text: &str) -> Option<String> {
-    value_word(text).filter(|word| !word.is_empty())
+/// A label's key: a name, before it a DNS subdomain and a slash if it has one.
+fn key(text: &str) -> Option<String> {
+    let text = trim(text);
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    let label = |label: &str| {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !label.is_empty() && label.chars().all(inner) && between_alphanumerics(label)
+    };
+    let subdomain = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(label);
+    let valid = prefix.is_none_or(subdomain) && !name.is_empty() && value(name).is_some();
+    valid.then(|| text.to_owned())
 }
 
-fn value_word(text: &str) -> Option<String> {
-    let text = text.trim();
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    text.chars().all(legal).then(|| text.to_owned())
+/// A label's value, which may be empty.
+fn value(text: &str) -> Option<String> {
+    let text = trim(text);
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let valid = text.len() <= 63 && text.chars().all(legal) && between_alphanumerics(text);
+    valid.then(|| text.to_owned())
+}
+
+fn between_alphanumerics(text: &str) -> bool {
+    let ends = [text.chars().next(), text.chars().next_back()];
+    ends.iter().flatten().all(char::is_ascii_alphanumeric)
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches(BLANKS)
 }
 
 #[cfg(test)]
@@ -119,7 +145,24 @@ mod tests {
 
     #[test]
     fn malformed_selectors_are_refused() {
-        for text in ["=", "a in 1", "a in (1", "a b", "a between (1)", "!", ",", "a=b=c"] {
+        let long = format!("a={}", "b".repeat(64));
+        for text in [
+            "=",
+            "a in 1",
+            "a in (1",
+            "a b",
+            "a between (1)",
+            "!",
+            ",",
+            "a=b=c",
+            "_",
+            "a=-",
+            "a/b/c",
+            "A.io/b",
+            "a=b/c",
+            "a\u{a0}in (b)",
+            &long,
+        ] {
             assert!(Selector::parse(text).is_err(), "{text:?} was accepted");
         }
     }

@@ -128,7 +128,9 @@ pub fn decide(
         merged.insert(CONDITIONS.to_owned(), conditions);
     }
     merged.insert(OBSERVED.to_owned(), generation.into());
-    stamp(&mut merged, &fields.started, is(&fields.running, &new_phase), now);
+    // What has ended does not start, even if the phase that said so is gone.
+    let starts = is(&fields.running, &new_phase) && first(&merged, &fields.finished).is_none();
+    stamp(&mut merged, &fields.started, starts, now);
     let started = first(&merged, &fields.started).unwrap_or_default();
     let finish = later(now, &started).to_owned();
     stamp(&mut merged, &fields.finished, ended, &finish);

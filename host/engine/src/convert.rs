@@ -111,6 +111,9 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

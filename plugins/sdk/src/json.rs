@@ -99,7 +99,7 @@ fn path_at(json: &str, offset: usize) -> String {
                     }
                 }
                 if let Some(Open::Object { key, in_key: true }) = open.last_mut() {
-                    *key = json.get(at + 1..end);
+                    *key = json.get(at..=end);
                 }
             }
             _ => {}
@@ -108,13 +108,22 @@ fn path_at(json: &str, offset: usize) -> String {
     let mut path = String::new();
     for level in open {
         match level {
-            Open::Object { key: Some(key), .. } => path.extend(["/", key]),
+            Open::Object { key: Some(key), .. } => path.extend(["/", &reference_token(key)]),
             Open::Array { index: Some(index) } => path.extend(["/", &*index.to_string()]),
             _ => {}
         }
     }
     path
 }
+
+/// A key as it stands in the text, in quotes, as a part of a JSON pointer.
+fn reference_token(quoted: &str) -> String {
+    let key: String = serde_json::from_str(quoted).unwrap_or_else(|_| quoted.to_owned());
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
@@ -161,6 +170,15 @@ mod tests {
             "{\n \"spec\": {\n  \"name\": \"a\\\"}{\",\n  \"steps\": [[], [{\"run\":\"x\"}, {\"run\": true}]]}}",
             "/spec/steps/1/1/run: invalid type: boolean `true`, expected a string",
         );
+    }
+
+    #[test]
+    fn a_key_is_written_as_pointers_write_it() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only its shape matters")]
+        struct Labels(std::collections::BTreeMap<String, String>);
+        let error = decode::<Labels>("labels", r#"{"x.io/a\u007eb": 5}"#).unwrap_err();
+        assert!(error.to_string().contains("/x.io~1a~0b: invalid type"), "{error}");
     }
 
     #[test]

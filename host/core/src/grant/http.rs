@@ -175,10 +175,7 @@ fn is_below(host: &str, domain: &str) -> bool {
 /// The address that a host is written as, if it is one.
 pub(super) fn address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address
-            .parse::<Ipv6Addr>()
-            .ok()
-            .map(|address| address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4)),
+        Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         None => host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
     }
 }
@@ -238,8 +235,10 @@ fn split(text: &str, secure: bool) -> Result<(&str, u16), String> {
         Some(colon) => text.split_at(end + colon),
     };
     let port = port.strip_prefix(':').unwrap_or_default();
+    // What parses as a number may also begin with a plus.
+    let digits = port.chars().all(|c| c.is_ascii_digit());
     match port.parse() {
-        Ok(number) if number != 0 => Ok((host, number)),
+        Ok(number) if digits && number != 0 => Ok((host, number)),
         _ => Err(format!("{port:?} is no port")),
     }
 }
@@ -248,14 +247,18 @@ fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// A host in its one spelling: lower case, addresses in their usual form.
+/// A host in its one spelling: lower case, addresses in their usual form. An IPv4 address inside an IPv6 one
+/// is that IPv4 address: both lead to the same place.
 fn checked(text: &str) -> Result<String, String> {
     let host = text.to_ascii_lowercase();
     if host.starts_with('[') {
         let inner = host.trim_start_matches('[').trim_end_matches(']');
         let address: Result<Ipv6Addr, _> = inner.parse();
         return match address {
-            Ok(address) if format!("[{inner}]") == host => Ok(format!("[{address}]")),
+            Ok(address) if format!("[{inner}]") == host => Ok(match address.to_ipv4_mapped() {
+                Some(address) => address.to_string(),
+                None => format!("[{address}]"),
+            }),
             _ => Err(format!("{text:?} is no IPv6 address in brackets")),
         };
     }

@@ -49,13 +49,19 @@ pub(super) fn ignores_change(reported: &[Reported<'_>]) -> bool {
     reported.iter().any(|condition| condition.kind == IGNORED && condition.status == "True")
 }
 
-/// The conditions of a status; others' stay, in their order.
+/// The conditions of a status; others' stay, in their order. Whether a status flips is judged by what it was
+/// in the beginning: a condition may be set twice on the way, by a report that names it twice or one that is
+/// contradicted.
 #[derive(Debug)]
-pub(super) struct Conditions(Vec<Value>);
+pub(super) struct Conditions {
+    before: Vec<Value>,
+    now: Vec<Value>,
+}
 
 impl Conditions {
     pub(super) fn of(current: Option<&Value>) -> Self {
-        Self(current.and_then(Value::as_array).cloned().unwrap_or_default())
+        let before = current.and_then(Value::as_array).cloned().unwrap_or_default();
+        Self { now: before.clone(), before }
     }
 
     /// Merges what is reported, by type.
@@ -130,12 +136,12 @@ impl Conditions {
 
     /// The list; none if it is empty.
     pub(super) fn into_value(self) -> Option<Value> {
-        (!self.0.is_empty()).then_some(Value::Array(self.0))
+        (!self.now.is_empty()).then_some(Value::Array(self.now))
     }
 
     fn set(&mut self, condition: &Reported<'_>, generation: i64, now: &str) {
         let Reported { kind, status, reason, message } = *condition;
-        let old = self.find(kind);
+        let old = find(&self.before, kind);
         let since = old.map(|old| text(old, "lastTransitionTime")).unwrap_or_default();
         let flipped = old.is_none_or(|old| text(old, "status") != status) || since.is_empty();
         let new = json!({
@@ -143,19 +149,23 @@ impl Conditions {
             "lastTransitionTime": if flipped { later(now, since) } else { since },
             OBSERVED: generation,
         });
-        match self.0.iter_mut().find(|condition| text(condition, "type") == kind) {
+        match self.now.iter_mut().find(|condition| text(condition, "type") == kind) {
             Some(slot) => *slot = new,
-            None => self.0.push(new),
+            None => self.now.push(new),
         }
     }
 
     fn find(&self, kind: &str) -> Option<&Value> {
-        self.0.iter().find(|condition| text(condition, "type") == kind)
+        find(&self.now, kind)
     }
 
     pub(super) fn is_true(&self, kind: &str) -> bool {
         self.find(kind).is_some_and(|condition| text(condition, "status") == "True")
     }
+}
+
+fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
+    conditions.iter().find(|condition| text(condition, "type") == kind)
 }
 
 fn text<'a>(condition: &'a Value, field: &str) -> &'a str {

@@ -340,3 +340,14 @@ fn a_condition_of_the_hosts_own_leaves_everything_else_as_it_is() {
     let without = Circumstances { dropped: &lost, ..at(T1) };
     assert_eq!(set(&json!({}), parked(true, "m"), without), Plan::Unchanged, "the CRD has none");
 }
+
+#[test]
+fn sc_13_what_a_report_contradicts_itself_about_settles_all_the_same() {
+    let twice = json!([condition("Ready", "True"), condition("Ready", "Unknown")]);
+    let ends = json!([condition("Failed", "True"), condition("Succeeded", "True")]);
+    for contradiction in [twice, ends] {
+        let report = json!({"phase": "Ending", "conditions": contradiction});
+        let status = written(Value::Null, 1, T0, report.clone());
+        assert_eq!(self::report(status, 1, T1, report.clone()), Plan::Unchanged, "{report}");
+    }
+}

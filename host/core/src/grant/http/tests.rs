@@ -28,6 +28,7 @@ fn patterns_are_printed_in_their_one_spelling() {
         ("10.0.0.1", "10.0.0.1"),
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("[0:0::1]", "[::1]"),
+        ("[::ffff:10.0.0.1]", "10.0.0.1"),
     ] {
         assert_eq!(pattern(text).to_string(), printed, "{text}");
         assert_eq!(pattern(printed), pattern(text));
@@ -52,6 +53,7 @@ fn texts_that_are_no_patterns_are_refused_by_name() {
         ("*.", "no host name"),
         ("a.io:", "no port"),
         ("a.io:0", "no port"),
+        ("a.io:+80", "no port"),
         ("a.io:99999", "no port"),
         ("a.io:80:80", "no port"),
         ("::1", "no port"),
