@@ -118,7 +118,6 @@ pub struct ControllerView {
 
 /// What all controllers share.
 pub(crate) struct Shared {
-    pub(crate) client: Client,
     pub(crate) leases: Arc<Leases>,
     pub(crate) hub: Hub,
     pub(crate) kinds: Arc<Kinds>,
@@ -142,7 +141,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry. `leases` are the plugins that this replica may write for; `watching` is the client that watches are made with; `namespaces` restricts which
+    /// An empty registry. `leases` are the plugins that this replica may write for; `watching`
+    /// is the client that watches are made with; `namespaces` restricts which
     /// namespaces are watched; empty is all.
     #[must_use]
     pub fn new(
@@ -156,8 +156,7 @@ impl Registry {
         let shared = Shared {
             hub: Hub::new(watching, kinds.clone(), namespaces, metrics.clone()),
             kinds,
-            notes: Arc::new(Notes::new(client.clone(), metrics.clone())),
-            client,
+            notes: Arc::new(Notes::new(client, metrics.clone())),
             leases,
             metrics,
         };
