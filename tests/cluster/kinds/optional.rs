@@ -1,11 +1,16 @@
 //! Watched kinds that are missing, appear later, and go again: optional ones and required ones.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::checks::overlaps;
 use joch_tests::host::{Host, Overview};
 use joch_tests::objects::condition;
-use joch_tests::plugin_objects::{self, plugins, until};
+use joch_tests::paths;
+use joch_tests::plugin_objects::{plugins, until};
+use joch_tests::proxy::{Action, ApiRequest, Faults};
 use joch_tests::puppet::{self, Puppet};
+use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
 use joch_tests::wait::{LONG, eventually};
 use kube::api::{Patch, PatchParams};
@@ -16,6 +21,10 @@ use super::{DOLL, define, definition, told, undefine, until_state};
 const KIND: &str = "test.joch.dev/v1alpha1/Doll";
 const REQUIRED: &str = "{ kind = \"test.joch.dev/v1alpha1/Doll\", by = \"read\" }";
 const OPTIONAL: &str = "{ kind = \"test.joch.dev/v1alpha1/Doll\", by = \"read\", optional = true }";
+
+/// How long a call is under way that the next life of the controller has to wait for: longer than it takes to
+/// notice that a kind is there.
+const SLOW: Duration = Duration::from_secs(15);
 
 /// Everything that a guest may ask of a kind.
 fn asks() -> Value {
@@ -65,7 +74,15 @@ fn a_controller_goes_on_without_an_optional_kind_and_waits_for_a_required_one() 
         for kind in ["Puppet", "Marionette"] {
             define(cluster, test, &definition(kind, &[])?).await?;
         }
-        let stage = plugin_objects::stage(cluster, test, &[]).await?;
+        let slow = Faults::default();
+        let left = slow.clone();
+        let inject = move |request: &ApiRequest| {
+            let concerned = request.name.as_deref() == Some("slow");
+            if concerned && left.take() { Action::Delay(SLOW) } else { Action::Pass }
+        };
+        cluster.apply(&paths::root().join("crds"), None).await?;
+        let mut stage = Stage::with_faults(cluster, test, &[], inject).await?;
+        stage.options.plugin_objects = true;
         let optional = puppet::with(&[(DOLL, ""), (REQUIRED, OPTIONAL)])?;
         stage.plugins.install("puppet.wasm", &optional)?;
         let host = Host::start(stage.options.clone()).await?;
@@ -77,7 +94,16 @@ fn a_controller_goes_on_without_an_optional_kind_and_waits_for_a_required_one() 
         let puppet = Puppet::new(&stage, "p").await?;
         finds_nothing(&host, &puppet).await?;
 
-        // It appears: everything is reconciled with it, and its changes wake those that read it.
+        // It appears: everything is reconciled with it, and its changes wake those that read it. A turn that
+        // is under way is waited for.
+        slow.set(1);
+        let get = json!({"get": {"kind": "v1/ConfigMap", "name": "slow", "fresh": "live"}});
+        let busy = Puppet::create(&stage, "Puppet", "busy", json!([get])).await?;
+        eventually("a call is under way", LONG, async || {
+            ensure!(slow.are_over(), "not yet");
+            Ok(())
+        })
+        .await?;
         let doll = definition("Doll", &[])?;
         define(cluster, test, &doll).await?;
         let api = puppet::api(stage.client.clone(), "Doll", &stage.namespace);
@@ -86,6 +112,13 @@ fn a_controller_goes_on_without_an_optional_kind_and_waits_for_a_required_one() 
         joch_tests::objects::create(&api, &object).await?;
         until_read(&host, &puppet, "one").await?;
         until_without(&host, &[]).await?;
+        eventually("it is called again", LONG, async || {
+            ensure!(puppet::runs(&host.log()?, &busy.name).len() >= 2, "not yet");
+            Ok(())
+        })
+        .await?;
+        let violations = overlaps(&host.log()?.reconciles());
+        ensure!(violations.is_empty(), "{violations:?}");
         let patch = Patch::Merge(json!({"spec": {"text": "two"}}));
         api.patch("d", &PatchParams::default(), &patch).await?;
         until_read(&host, &puppet, "two").await?;
