@@ -83,10 +83,26 @@ fuzz: toolchain ## what is read from strangers, held against properties; FUZZ_SE
 	FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --release --workspace --test fuzz -- $(TARGET)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --release --workspace --lib fuzz::$(TARGET)
 
-bench: host plugins crds devcluster ## what Tasks cost, side by side with a native controller; BENCH="--count 200" for less
-	cargo build --release $(CARGO_SCOPE) -p joch-bench
-	@# The checkout is named as cargo would name it: the target folder may be shared with another one.
-	@CARGO_MANIFEST_DIR=$(abspath tests) JOCH_DIST=$(abspath $(DIST)) $(TARGET)/release/joch-bench tasks $(BENCH)
+# What is measured, and how much: by default everything, in a quarter of an hour on two cores.
+BENCH :=
+BENCH_OUT := target/bench/bench.json
+# The checkout is named as cargo would name it: the target folder may be shared with another one.
+JOCH_BENCH = CARGO_MANIFEST_DIR=$(abspath tests) JOCH_DIST=$(abspath $(DIST)) $(TARGET)/release/joch-bench
+
+.PHONY: bench-programs bench-check bench-baseline
+bench-programs: host plugins crds devcluster
+	cargo build --release $(CARGO_SCOPE) -p joch-bench -p joch-bench-engine
+	@mkdir -p $(DIST)/bench
+	cd tests/bench/go && go build -o $(abspath $(DIST))/bench/native-go .
+
+bench: bench-programs ## the host beside native controllers, as tables; BENCH="hello --objects 200" for less
+	@$(JOCH_BENCH) run $(BENCH) --out $(BENCH_OUT)
+
+bench-check: bench ## the same, and fails if a ratio has become worse than tests/bench/baseline.json tolerates
+	@$(JOCH_BENCH) check $(BENCH_OUT) tests/bench/baseline.json
+
+bench-baseline: ## makes the last run's ratios the ones that bench-check compares with
+	@$(JOCH_BENCH) baseline $(BENCH_OUT) tests/bench/baseline.json
 
 clean:
 	rm -rf $(DIST)

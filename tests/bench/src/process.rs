@@ -12,6 +12,8 @@ pub(crate) struct Usage {
     pub(crate) cpu_seconds: f64,
     /// Resident memory in megabytes.
     pub(crate) rss_mb: f64,
+    /// The part of it that is no file's: what the system cannot drop and read again.
+    pub(crate) anonymous_mb: f64,
 }
 
 /// What the process has used so far.
@@ -28,7 +30,11 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     // utime and stime are the fields 14 and 15, of which two lie before the bracket.
     let ticks = field(11)? + field(12)?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let resident = resident.and_then(|text| text.split_whitespace().next()).context("no VmRSS")?;
-    Ok(Usage { cpu_seconds: ticks / TICKS, rss_mb: resident.parse::<f64>()? / 1024.0 })
+    let megabytes = |name: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|text| text.split_whitespace().next());
+        Ok(number.with_context(|| format!("no {name} in /proc"))?.parse::<f64>()? / 1024.0)
+    };
+    let (rss_mb, anonymous_mb) = (megabytes("VmRSS:")?, megabytes("RssAnon:")?);
+    Ok(Usage { cpu_seconds: ticks / TICKS, rss_mb, anonymous_mb })
 }

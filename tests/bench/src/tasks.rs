@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,26 +17,26 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::{WatchStreamExt as _, watcher};
 
-use crate::process::{self, Usage};
-use crate::report::{self, Row};
+use crate::figures::{median, millis, percentile};
+use crate::report::Part;
+use crate::running::Running;
 
 /// How many creations are under way at once.
 const HANDS: usize = 32;
+/// As in the plugin's manifest.
+const CONCURRENCY: u16 = 8;
 /// How long a pass may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Options.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// How many Tasks
-    #[arg(long, default_value_t = 1000)]
-    count: usize,
-    /// How many Tasks pass through a proxy that counts requests, in a pass of its own
-    #[arg(long, default_value_t = 100)]
-    counted: usize,
-    /// How many passes of each; the medians are shown
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// How many Tasks.
+    pub(crate) tasks: usize,
+    /// How many Tasks pass through a proxy that counts requests, in a pass of its own.
+    pub(crate) counted: usize,
+    /// How many passes of each; the medians are shown.
+    pub(crate) rounds: usize,
 }
 
 /// Who runs the Tasks.
@@ -51,12 +50,6 @@ enum Contender {
 
 const CONTENDERS: [Contender; 2] = [Contender::Plugin, Contender::Native];
 
-/// A contender that runs; it ends with this value.
-enum Running {
-    Plugin(Box<Host>),
-    Native(Child),
-}
-
 /// The figures of one pass.
 #[derive(Debug, Default)]
 struct Figures {
@@ -68,39 +61,39 @@ struct Figures {
     rss_after: f64,
 }
 
-/// Measures and shows.
+/// Measures.
 ///
 /// # Errors
 /// If a part is not built, does not start, or a Task does not get to `Running`.
-pub(crate) async fn run(args: &Args) -> Result<()> {
-    let mut rows: Vec<Row> = Vec::new();
+pub(crate) async fn run(sizes: Sizes) -> Result<Part> {
+    let Sizes { tasks, counted, rounds } = sizes;
     let mut passes: Vec<Vec<Figures>> = vec![Vec::new(), Vec::new()];
     // In turns, so that a machine that gets slower is slower for both.
-    for _ in 0..args.rounds {
+    for _ in 0..rounds {
         for (contender, figures) in CONTENDERS.into_iter().zip(&mut passes) {
-            figures.push(pass(contender, args.count).await?);
+            figures.push(pass(contender, tasks).await?);
         }
     }
-    let mut add = |what, key, digits, of: fn(&Figures) -> f64| {
-        let figures = passes.iter().map(|passes| median(passes.iter().map(of).collect())).collect();
-        rows.push(Row { what, key, digits, figures });
+    let of = |of: fn(&Figures) -> f64| -> Vec<f64> {
+        passes.iter().map(|passes| median(&passes.iter().map(of).collect::<Vec<_>>())).collect()
     };
-    add("Tasks per second to Running", "tasks-per-second", 0, |it| it.per_second);
-    add("created → Running, p50, ms", "latency-p50-ms", 0, |it| it.p50_ms);
-    add("created → Running, p99, ms", "latency-p99-ms", 0, |it| it.p99_ms);
-    add("processor time per Task, ms", "cpu-ms-per-task", 2, |it| it.cpu_ms);
-    add("resident memory before, MB", "rss-before-mb", 1, |it| it.rss_before);
-    add("resident memory after, MB", "rss-after-mb", 1, |it| it.rss_after);
+    let mut part = Part::ours_and(&["plugin", "kube-rs"]);
+    part.higher("per-second", "Tasks per second to Running", 0, of(|it| it.per_second));
+    part.lower("latency-p50-ms", "created → Running, p50, ms", 0, of(|it| it.p50_ms));
+    part.lower("latency-p99-ms", "created → Running, p99, ms", 0, of(|it| it.p99_ms));
+    part.lower("cpu-ms", "processor time per Task, ms", 2, of(|it| it.cpu_ms));
+    part.lower("rss-before-mb", "resident memory before, MB", 1, of(|it| it.rss_before));
+    part.lower("rss-after-mb", "resident memory after, MB", 1, of(|it| it.rss_after));
     let mut counts: Vec<BTreeMap<&'static str, usize>> = Vec::new();
     for contender in CONTENDERS {
-        counts.push(requests(contender, args.counted).await?);
+        counts.push(requests(contender, counted).await?);
     }
     for (verb, what) in VERBS {
         let figures = counts.iter().map(|counts| counts.get(verb).copied().unwrap_or_default());
-        let per_task = figures.map(|count| count as f64 / args.counted as f64).collect();
-        rows.push(Row { what, key: verb, digits: 2, figures: per_task });
+        let per_task = figures.map(|count| count as f64 / counted as f64).collect();
+        part.lower(verb, what, 2, per_task);
     }
-    report::show("tasks", &["plugin", "native"], &rows)
+    Ok(part)
 }
 
 /// The requests that are told apart.
@@ -115,21 +108,15 @@ const VERBS: [(&str, &str); 5] = [
 /// One pass: all Tasks at once.
 async fn pass(contender: Contender, count: usize) -> Result<Figures> {
     let (cluster, stage) = stage(contender).await?;
-    let running = contender.start(&stage, &cluster.kubeconfig()).await?;
+    let mut running = contender.start(&stage, &cluster.kubeconfig()).await?;
     let before = running.usage()?;
     let took = until_all_run(&stage, count).await?;
     let after = running.usage()?;
-    let mut each: Vec<f64> =
-        took.latencies.iter().map(|latency| latency.as_secs_f64() * 1000.0).collect();
-    each.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let index = (each.len() as f64 * share) as usize;
-        each.get(index.min(each.len().saturating_sub(1))).copied().unwrap_or_default()
-    };
+    let each = millis(&took.latencies);
     Ok(Figures {
         per_second: count as f64 / took.all.as_secs_f64(),
-        p50_ms: at(0.5),
-        p99_ms: at(0.99),
+        p50_ms: percentile(&each, 0.5),
+        p99_ms: percentile(&each, 0.99),
         cpu_ms: (after.cpu_seconds - before.cpu_seconds) * 1000.0 / count as f64,
         rss_before: before.rss_mb,
         rss_after: after.rss_mb,
@@ -231,42 +218,14 @@ impl Contender {
                     overview.controllers.iter().any(|it| it.state == "Running")
                 })
                 .await?;
-                Ok(Running::Plugin(Box::new(host)))
+                Ok(Running::Host(Box::new(host)))
             }
             Self::Native => {
-                let child = Command::new(std::env::current_exe()?)
-                    .args(["native", "--namespace", &stage.namespace, "--kubeconfig"])
-                    .arg(kubeconfig)
-                    .stdin(Stdio::null())
-                    .spawn()?;
-                let running = Running::Native(child);
+                let running = Running::kube_rs("tasks", &stage.namespace, kubeconfig, CONCURRENCY)?;
                 // It has no page that tells when it is ready; its caches take far less.
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 Ok(running)
             }
         }
     }
-}
-
-impl Running {
-    fn usage(&self) -> Result<Usage> {
-        process::usage(match self {
-            Self::Plugin(host) => host.pid(),
-            Self::Native(child) => child.id(),
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Self::Native(child) = self {
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }

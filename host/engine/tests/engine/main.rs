@@ -1,13 +1,7 @@
 //! The engine with real WebAssembly: what loads, what a guest can do, and what it cannot do to others.
-#![allow(
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abi;
-mod figures;
 mod finalizer;
 mod guest;
 mod hostile;
