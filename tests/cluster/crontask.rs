@@ -29,7 +29,7 @@ struct Cron {
 }
 
 /// A CronTask that is due every hour, counted from its last run, with more of a spec.
-fn crontask(name: &str, spec: Value) -> Value {
+pub(crate) fn crontask(name: &str, spec: Value) -> Value {
     let mut crontask = json!({
         "apiVersion": "kubetask.io/v1alpha1", "kind": "CronTask", "metadata": {"name": name},
         "spec": {"schedule": "@every 1h", "taskTemplate": {"spec": {"contexts": [

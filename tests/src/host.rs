@@ -176,6 +176,15 @@ impl Host {
         admin::get(&self.admin, path).await
     }
 
+    /// The greatest number that a metric has, whatever its labels; none if it is not shown.
+    ///
+    /// # Errors
+    /// If nothing answers.
+    pub async fn most(&self, metric: &str) -> Result<Option<f64>> {
+        let (_, text) = self.page("/metrics").await?;
+        Ok(admin::most(&text, metric))
+    }
+
     /// Waits until `/debug/plugins` tells what is wanted.
     ///
     /// # Errors

@@ -385,6 +385,8 @@ impl Controller {
         }
         let plugin = PluginLabels { plugin: version.plugin().to_owned() };
         metrics.cpu_seconds.get_or_create(&plugin).inc_by(report.cpu.as_secs_f64());
+        let late = metrics.late_ticks.get_or_create(&plugin);
+        late.inner().fetch_max(i64::from(report.late_ticks), Ordering::Relaxed);
     }
 
     fn forget(&self, key: &ObjectKey) {

@@ -70,6 +70,7 @@ pub struct Metrics {
     pub(crate) rests: Family<NameLabels, Counter>,
     pub(crate) api_calls: Family<ApiLabels, Counter>,
     pub(crate) cpu_seconds: Family<PluginLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
+    pub(crate) late_ticks: Family<PluginLabels, Gauge>,
     pub(crate) swaps: Family<PluginLabels, Counter>,
     pub(crate) denials: Family<PluginLabels, Counter>,
     pub(crate) events_dropped: Family<PluginLabels, Counter>,
@@ -99,6 +100,7 @@ impl Metrics {
             rests: Family::default(),
             api_calls: Family::default(),
             cpu_seconds: Family::default(),
+            late_ticks: Family::default(),
             swaps: Family::default(),
             denials: Family::default(),
             events_dropped: Family::default(),
@@ -147,6 +149,9 @@ impl Metrics {
             "Time that a plugin's guests computed",
             metrics.cpu_seconds.clone(),
         );
+        let name = "joch_plugin_late_ticks";
+        let help = "The most ticks at which a guest was seen computing after its deadline";
+        registry.register(name, help, metrics.late_ticks.clone());
         registry.register("joch_plugin_swaps", "Versions that went live", metrics.swaps.clone());
         registry.register(
             "joch_plugin_denials",

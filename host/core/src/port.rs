@@ -327,6 +327,8 @@ pub struct Report {
     pub cpu: Duration,
     /// The most linear memory that the guest had, in bytes.
     pub memory: u64,
+    /// Ticks of the engine at which the guest was seen computing after its deadline, CPU or wall.
+    pub late_ticks: u32,
 }
 
 impl Report {
@@ -334,7 +336,7 @@ impl Report {
     #[must_use]
     pub fn of_host_failure(reason: &str) -> Self {
         let result = Err(Failure::Host(reason.to_owned()));
-        Self { result, cpu: Duration::ZERO, memory: 0 }
+        Self { result, cpu: Duration::ZERO, memory: 0, late_ticks: 0 }
     }
 }
 

@@ -7,8 +7,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use joch_core::manifest::Limits;
+
+use crate::failure::Exceeded;
 
 /// The `since` of a clock that stands.
 const STOPPED: u64 = u64::MAX;
@@ -19,12 +23,36 @@ pub(crate) struct CpuClock {
     zero: Instant,
     spent: AtomicU64,
     since: AtomicU64,
+    late_ticks: AtomicU32,
 }
 
 impl CpuClock {
     /// A clock that stands at zero.
     pub(crate) fn new() -> Self {
-        Self { zero: Instant::now(), spent: AtomicU64::new(0), since: AtomicU64::new(STOPPED) }
+        Self {
+            zero: Instant::now(),
+            spent: AtomicU64::new(0),
+            since: AtomicU64::new(STOPPED),
+            late_ticks: AtomicU32::new(0),
+        }
+    }
+
+    /// Which deadline is over at a tick, if one is; counted.
+    pub(crate) fn late(&self, limits: &Limits) -> Option<Exceeded> {
+        let exceeded = if self.used() >= limits.cpu.0 {
+            Exceeded::Cpu
+        } else if self.zero.elapsed() >= limits.wall.0 {
+            Exceeded::Wall
+        } else {
+            return None;
+        };
+        self.late_ticks.fetch_add(1, Ordering::Relaxed);
+        Some(exceeded)
+    }
+
+    /// At how many ticks a deadline was over.
+    pub(crate) fn late_ticks(&self) -> u32 {
+        self.late_ticks.load(Ordering::Relaxed)
     }
 
     /// The time counted so far.

@@ -12,6 +12,8 @@ use crate::panic;
 pub(crate) enum Exceeded {
     #[error("computed too long")]
     Cpu,
+    #[error("took too long")]
+    Wall,
     #[error("wanted too much memory")]
     Memory,
     #[error("wanted too many table elements")]
@@ -41,6 +43,7 @@ pub(crate) fn blame(
 ) -> Failure {
     match error.downcast_ref::<Exceeded>() {
         Some(Exceeded::Cpu) => return Failure::Cpu(limits.cpu.0),
+        Some(Exceeded::Wall) => return Failure::Wall(limits.wall.0),
         Some(Exceeded::Memory) => return Failure::Memory(limits.memory.0),
         Some(Exceeded::Table | Exceeded::Handles) | None => {}
     }
@@ -94,6 +97,7 @@ mod tests {
     fn guest_and_host_are_told_apart_in_both_phases() {
         for (phase, unknown) in [(Phase::Instantiate, "HostError"), (Phase::Call, "Trapped")] {
             assert_eq!(category(Exceeded::Cpu, phase), "CpuLimit");
+            assert_eq!(category(Exceeded::Wall, phase), "WallLimit");
             assert_eq!(category(Exceeded::Memory, phase), "MemoryLimit");
             assert_eq!(category(Exceeded::Table, phase), "Trapped");
             assert_eq!(category(Exceeded::Handles, phase), "Trapped");

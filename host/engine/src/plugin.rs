@@ -133,7 +133,8 @@ impl Plugin {
             Err(_) => Err(Failure::Wall(limits.wall.0)),
         };
         store.data().log.finish();
-        Report { result, cpu: clock.used(), memory: store.data().limiter.peak() }
+        let memory = store.data().limiter.peak();
+        Report { result, cpu: clock.used(), memory, late_ticks: clock.late_ticks() }
     }
 
     async fn attempt(

@@ -11,7 +11,6 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::budget::LogBudget;
 use crate::clock::CpuClock;
-use crate::failure::Exceeded;
 use crate::limiter::Limiter;
 use crate::outgoing::{Outgoing, Roots};
 use crate::placeholders::Placeholders;
@@ -58,7 +57,8 @@ impl Cluster {
 
 /// Makes the store of one call.
 ///
-/// Every tick of the engine's ticker the guest yields to the runtime, and ends if its time is used up.
+/// Every tick of the engine's ticker the guest yields to the runtime, and ends if its time is used up: the
+/// time that it computed, and the time that passed, for a runtime with much to do fires its timers late.
 pub(crate) fn new(
     engine: &wasmtime::Engine,
     limits: &Limits,
@@ -89,9 +89,10 @@ pub(crate) fn new(
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(BYTES_PER_CALL);
     store.set_epoch_deadline(1);
-    let (clock, limit) = (Arc::clone(clock), limits.cpu.0);
-    store.epoch_deadline_callback(move |_| {
-        if clock.used() >= limit { Err(Exceeded::Cpu.into()) } else { Ok(UpdateDeadline::Yield(1)) }
+    let (clock, limits) = (Arc::clone(clock), limits.clone());
+    store.epoch_deadline_callback(move |_| match clock.late(&limits) {
+        Some(exceeded) => Err(exceeded.into()),
+        None => Ok(UpdateDeadline::Yield(1)),
     });
     store
 }

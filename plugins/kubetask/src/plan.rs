@@ -70,6 +70,9 @@ pub fn agent_name(task: &Task) -> &str {
 
 /// What the Job of the Task's name, or its absence, means. A Job is started once only: if it is gone,
 /// the Task has failed.
+///
+/// A Task is told to run before it is told to have ended, even if its Job ended while nobody looked: the host
+/// takes the start from that, and the write wakes the Task for its end.
 #[must_use]
 pub fn next(task: &Task, job: Option<&Job>) -> Next {
     let name = job::job_name(task);
@@ -83,6 +86,7 @@ pub fn next(task: &Task, job: Option<&Job>) -> Next {
         None => return Next::Start,
     };
     let status = match ended(job) {
+        Some(_) if !has_started(task) => status::running(&name),
         Some(Ended::Succeeded) => status::completed(&name),
         Some(Ended::Failed(why)) => {
             let message = match why {

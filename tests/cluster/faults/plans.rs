@@ -11,14 +11,18 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// The kinds of writes that the workload has the host make.
-const WRITES: [(&str, &str, Option<&str>); 4] = [
+/// The kinds of writes that the workload has the host make, Events and deletions among them.
+const WRITES: [(&str, &str, Option<&str>); 8] = [
     ("create", "jobs", None),
+    ("create", "tasks", None),
+    ("delete", "tasks", None),
+    ("create", "events", None),
+    ("patch", "crontasks", Some("status")),
     ("patch", "configmaps", None),
     ("patch", "tasks", Some("status")),
     ("patch", "greetings", Some("status")),
 ];
-const WATCHED: [&str; 5] = ["tasks", "jobs", "configmaps", "greetings", "agents"];
+const WATCHED: [&str; 6] = ["tasks", "crontasks", "jobs", "configmaps", "greetings", "agents"];
 /// How often the host is killed at least, over all plans of the smallest run: at every kind of write.
 pub(super) const KILLS: usize = WRITES.len() * 2;
 /// How many plans are generated if nobody asks for more.

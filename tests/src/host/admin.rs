@@ -86,9 +86,25 @@ pub(super) async fn plugins(address: &str) -> Result<Overview> {
     serde_json::from_str(&body).with_context(|| format!("not the agreed form: {body}"))
 }
 
+/// The greatest number of a metric in a page of metrics.
+pub(super) fn most(page: &str, metric: &str) -> Option<f64> {
+    let lines = page.lines().filter_map(|line| line.strip_prefix(metric));
+    let own = lines.filter(|rest| rest.starts_with(['{', ' ']));
+    own.filter_map(|rest| rest.rsplit(' ').next()?.parse().ok()).reduce(f64::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_greatest_number_of_a_metric_is_found_and_of_no_other() {
+        let page = "# TYPE a gauge\na{p=\"x y\"} 1\na{p=\"z\"} 3\na_more 9\nb 2\n";
+        assert_eq!(
+            [most(page, "a"), most(page, "b"), most(page, "c")],
+            [Some(3.0), Some(2.0), None]
+        );
+    }
 
     #[test]
     fn a_plugin_runs_a_version_when_all_its_controllers_do() {

@@ -43,6 +43,7 @@ async fn least_cpu_of_five(guest: Guest) -> Duration {
         let report = plugin.call(call(Fake::default())).await;
         assert_eq!(report.result, Err(Failure::Cpu(limit)));
         assert!(report.cpu >= limit, "stopped early: {:?}", report.cpu);
+        assert!((1..=2).contains(&report.late_ticks), "{} ticks", report.late_ticks);
         least = least.min(report.cpu);
     }
     least
@@ -52,6 +53,16 @@ async fn least_cpu_of_five(guest: Guest) -> Duration {
 async fn an_endless_loop_ends_within_two_ticks_of_its_limit() {
     let used = least_cpu_of_five(LOOP).await;
     assert!(used < limits().cpu.0 + 2 * TICK, "{used:?}");
+}
+
+/// Nothing of the runtime but the guest itself is there to notice: timers fire when a thread has nothing to do.
+#[tokio::test]
+async fn a_loop_that_has_cpu_time_left_ends_within_two_ticks_of_its_wall_time() {
+    let wall = Duration::from_millis(100);
+    let limits = Limits { cpu: Time(Duration::from_secs(20)), wall: Time(wall), ..limits() };
+    let report = run_with(LOOP, limits).await;
+    assert_eq!(report.result, Err(Failure::Wall(wall)));
+    assert!(report.late_ticks <= 2, "{} ticks", report.late_ticks);
 }
 
 #[tokio::test]

@@ -90,13 +90,15 @@ pub fn plan(cron: &CronTask, runs: &[Run], now: Timestamp) -> Plan {
     plan.report = plan.report.valid();
     let now_s = unix(now);
     let told = told(cron, now_s);
+    let created = || cron.metadata.creation_timestamp.as_deref().and_then(seconds);
     let last = last_run(cron, runs, now_s).filter(|(at, _)| Some(*at) > told);
     if let Some((at, run)) = last {
-        // The status was lost after the Task had been created.
-        plan.report = plan.report.started(at, run, None);
+        // The status was lost after the Task had been created: what it told is told now.
+        let missed = told.or_else(created).and_then(|anchor| missed(&schedule, anchor, at));
+        plan.report = plan.report.started(at, run, missed.as_ref());
+        plan.note = missed;
     }
     let decided = last.map(|(at, _)| at).or(told);
-    let created = || cron.metadata.creation_timestamp.as_deref().and_then(seconds);
     let anchor = decided.or_else(created).unwrap_or(now_s);
     let due = schedule.latest(anchor, now_s);
     let Some(next) = schedule.next(due.unwrap_or(anchor)) else {

@@ -129,7 +129,10 @@ impl Report {
     fn decided(mut self, at: i64, missed: Option<&Note>) -> Self {
         self.last_schedule_time = Some(rfc3339(at));
         match missed {
-            Some(note) => self.with("RunsMissed", "True", note.reason, &note.message),
+            Some(note) => {
+                self.missed = true;
+                self.with("RunsMissed", "True", note.reason, &note.message)
+            }
             None if self.missed => {
                 self.with("RunsMissed", "False", "InTime", "no run was missed before the last one")
             }

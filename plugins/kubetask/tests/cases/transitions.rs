@@ -22,6 +22,15 @@ fn kt_01_a_job_that_exists_means_running_also_if_the_status_was_lost() {
 }
 
 #[test]
+fn kt_67_a_job_that_ended_unseen_is_told_to_run_first() {
+    for job in ["{succeeded: 1}", "{failed: 1}"] {
+        let expected = "Running; Ready=True/JobStarted: Job t-job is started";
+        assert_eq!(after(&simple_task(), job), expected);
+        assert!(!after(&running_task(1, 1), job).starts_with("Running"));
+    }
+}
+
+#[test]
 fn kt_19_an_edit_after_the_start_is_ignored_and_said_so_once() {
     assert_eq!(
         after(&running_task(3, 1), "{active: 1}"),

@@ -238,6 +238,20 @@ fn kt_94_a_task_whose_status_was_lost_was_not_missed() {
 }
 
 #[test]
+fn kt_94_what_a_lost_status_told_of_missed_runs_is_told_again() {
+    let cron = cron_with("concurrencyPolicy: Allow", "{lastScheduleTime: '2026-03-02T10:00:00Z'}");
+    let lost = plan(&cron, &[run("10:10:00", "{phase: Running}")], "10:11:00");
+    assert!(told(&lost).contains("RunsMissed=True/RunsMissed: 1 run between"), "{}", told(&lost));
+    assert_eq!(lost.note.map(|note| note.reason), Some("RunsMissed"));
+    // Not of the run that is due now, before which none was missed.
+    let due = plan(&cron, &[run("10:10:00", "{phase: Running}")], "10:16:00");
+    let start = due.start.unwrap();
+    let report = due.report.started(start.at, &run("10:15:00", "{}"), start.missed.as_ref());
+    let missed = report.conditions.iter().find(|condition| condition.kind == "RunsMissed");
+    assert_eq!(missed.map(|condition| condition.reason.as_str()), Some("InTime"));
+}
+
+#[test]
 fn kt_96_a_name_that_is_too_long_for_the_jobs_is_told() {
     let mut cron = cron("");
     for (length, expected) in [(48, "create"), (49, "done")] {
