@@ -41,13 +41,8 @@ async fn until_read(host: &Host, puppet: &Puppet, wanted: &str) -> Result<()> {
     eventually(&format!("{} has read {wanted:?}", puppet.name), LONG, async || {
         let runs = puppet::runs(&host.log()?, &puppet.name);
         let last = runs.last().context("no run")?;
-<<<<<<< ours
-        let found = &last.answer(0)?.pointer("/spec/text").cloned().unwrap_or_default();
-        ensure!(found == wanted, "{found}");
-=======
         let found = last.answer(0)?.pointer("/spec/text");
         ensure!(found == Some(&json!(wanted)), "{found:?}");
->>>>>>> theirs
         Ok(())
     })
     .await
