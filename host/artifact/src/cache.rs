@@ -5,14 +5,17 @@
 //! checksum appear in one rename and a damaged file is noticed.
 
 use std::fs::{self, DirBuilder, File, Metadata};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use joch_core::name::Digest;
+use sha2::{Digest as _, Sha256};
 
 const SUFFIX: &str = ".cwasm";
+/// How much of a file is read at once.
+const PIECE: usize = 64 << 10;
 
 /// How much a cache keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl CompileCache {
         let prefix = prefix(digest, engine);
         self.files().into_iter().find_map(|(path, _)| {
             let checksum = file_name(&path)?.strip_prefix(&prefix)?.strip_suffix(SUFFIX)?;
-            if fs::read(&path).is_ok_and(|content| Digest::of(&content).hex() == checksum) {
+            if hash(&path).is_ok_and(|found| found == checksum) {
                 touch(&path);
                 return Some(path);
             }
@@ -153,6 +156,22 @@ impl CompileCache {
             .filter(|(_, found)| found.is_file())
             .collect()
     }
+}
+
+/// The checksum of a file, read piece by piece: a buffer for the whole of it would be freed at once, and
+/// stay with the process all the same, as the allocator keeps what it believes to need again.
+fn hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        hasher.update(piece.get(..length).unwrap_or_default());
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn prefix(digest: &Digest, engine: &str) -> String {
@@ -224,6 +243,20 @@ mod tests {
         assert_eq!(cache.get(&digest(1), "engine"), Some(path));
         assert_eq!(cache.get(&digest(2), "engine"), None);
         assert_eq!(cache.get(&digest(1), "other"), None);
+    }
+
+    #[test]
+    fn damage_is_found_in_every_piece_of_a_file() {
+        let (_base, cache) = cache(CacheBounds::default());
+        let code: Vec<u8> = (0..2 * PIECE + 1).map(|number| (number % 251) as u8).collect();
+        for place in [0, PIECE - 1, PIECE, 2 * PIECE] {
+            let path = cache.put(&digest(1), "engine", &code).unwrap();
+            assert_eq!(cache.get(&digest(1), "engine").as_ref(), Some(&path));
+            let mut damaged = code.clone();
+            damaged[place] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(cache.get(&digest(1), "engine"), None, "{place}");
+        }
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(crate) async fn run(sizes: Sizes) -> Result<Part> {
     );
     part.lower("cpu-ms", "processor time per object, ms", 2, of(|it| it.wide.cpu_ms));
     let calls = deeds.iter().map(Deeds::calls_per_change).collect();
-    part.lower("api-calls", "API calls per change, without watches", 2, calls);
+    part.lower("api-calls", "writes per change, refused ones included", 2, calls);
     part.lower("rss-empty-mb", "resident memory, no object, MB", 1, of(|it| it.rss_empty));
     let what = format!("resident memory, {} objects, MB", sizes.objects);
     part.lower("rss-objects-mb", &what, 1, of(|it| it.wide.rss_mb));
