@@ -101,7 +101,7 @@ impl CompileCache {
         let prefix = prefix(digest, engine);
         self.files().into_iter().find_map(|(path, _)| {
             let checksum = file_name(&path)?.strip_prefix(&prefix)?.strip_suffix(SUFFIX)?;
-            if hash(&path).is_ok_and(|found| found == checksum) {
+            if hash(&path).is_ok_and(|found| found.hex() == checksum) {
                 touch(&path);
                 return Some(path);
             }
@@ -160,7 +160,7 @@ impl CompileCache {
 
 /// The checksum of a file, read piece by piece: a buffer for the whole of it would be freed at once, and
 /// stay with the process all the same, as the allocator keeps what it believes to need again.
-fn hash(path: &Path) -> io::Result<String> {
+fn hash(path: &Path) -> io::Result<Digest> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut piece = vec![0; PIECE];
@@ -171,7 +171,7 @@ fn hash(path: &Path) -> io::Result<String> {
         }
         hasher.update(piece.get(..length).unwrap_or_default());
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Digest::from(<[u8; 32]>::from(hasher.finalize())))
 }
 
 fn prefix(digest: &Digest, engine: &str) -> String {

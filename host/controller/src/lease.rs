@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use joch_core::lease::{Held, Seat, Snapshot, Tenure, Times, Wishes};
+use joch_core::lease::{Held, Seat, Snapshot, Taken, Tenure, Times, Wishes};
 use joch_core::name::PluginName;
 use joch_core::object::Gvk;
 use kube::Client;
@@ -67,7 +67,7 @@ pub struct Leases {
 }
 
 struct Inner {
-    wishes: Arc<watch::Sender<Wishes>>,
+    wishes: watch::Sender<Wishes>,
     state: watch::Receiver<State>,
     clients: Mutex<HashMap<PluginName, (Tenure, Client)>>,
 }
@@ -88,7 +88,7 @@ impl Leases {
         metrics: Metrics,
     ) -> (Self, LeaseKeeper) {
         let (state, receiver) = watch::channel(State::default());
-        let wishes = Arc::new(watch::Sender::new(Wishes::default()));
+        let wishes = watch::Sender::new(Wishes::default());
         let keeper = LeaseKeeper::new(options, wishes.subscribe(), state, poke, metrics);
         let inner = Inner { wishes, state: receiver, clients: Mutex::default() };
         (Self { inner: Some(inner), client, alone: Tenure::closed() }, keeper)
@@ -129,9 +129,8 @@ impl Leases {
     /// The other member that has the plugin's seat.
     #[must_use]
     pub fn holder(&self, plugin: &PluginName) -> Option<String> {
-        let state = self.inner.as_ref()?.state.borrow().clone();
-        let taken = state.known.as_ref()?.holder(&Seat::Plugin(plugin.clone()))?;
-        (taken.holder != state.member).then(|| taken.holder.clone())
+        let state = self.inner.as_ref()?.state.borrow();
+        state.elsewhere(&Seat::Plugin(plugin.clone())).map(|taken| taken.holder.clone())
     }
 
     /// Whether another member could run the plugin.
@@ -213,13 +212,14 @@ impl Leases {
             if let Some(by) = by.filter(|by| by != plugin) {
                 return Err(no(Some(by)));
             }
-            let settled = state.wait_for(|state| {
-                state.kinds.contains(&seat) || state.has_elsewhere(&seat).is_some()
-            });
+            let settled = state
+                .wait_for(|state| state.kinds.contains(&seat) || state.elsewhere(&seat).is_some());
             let patience = PATIENCE.saturating_sub(began.elapsed());
             match tokio::time::timeout(patience, settled).await {
-                Ok(Ok(state)) => match state.has_elsewhere(&seat) {
-                    Some(by) if !state.kinds.contains(&seat) => return Err(no(Some(by.clone()))),
+                Ok(Ok(state)) => match state.elsewhere(&seat) {
+                    Some(taken) if !state.kinds.contains(&seat) => {
+                        return Err(no(Some(taken.plugin.clone())));
+                    }
                     _ => {}
                 },
                 Ok(Err(_)) | Err(_) => return Err(no(None)),
@@ -266,9 +266,8 @@ impl Leases {
 }
 
 impl State {
-    /// The plugin of another member that has a seat.
-    fn has_elsewhere(&self, seat: &Seat) -> Option<&PluginName> {
-        let taken = self.known.as_ref()?.holder(seat)?;
-        (taken.holder != self.member).then_some(&taken.plugin)
+    /// A seat that is another member's.
+    fn elsewhere(&self, seat: &Seat) -> Option<&Taken> {
+        self.known.as_ref()?.holder(seat).filter(|taken| taken.holder != self.member)
     }
 }

@@ -286,15 +286,8 @@ impl Registry {
             if version.shadow.is_some() {
                 continue;
             }
-            let has = |kind: &Gvk| {
-                version
-                    .manifest
-                    .controllers
-                    .iter()
-                    .any(|spec| spec.reconciles().any(|taken| taken == kind))
-            };
-            let mut wanted = manifest.controllers.iter().flat_map(ControllerSpec::reconciles);
-            if let Some(kind) = wanted.find(|kind| has(kind)) {
+            let has = |kind: &Gvk| version.manifest.reconciles().any(|taken| taken == kind);
+            if let Some(kind) = manifest.reconciles().find(|kind| has(kind)) {
                 return Err(RegistryError::Claimed { kind: kind.clone(), by: by.clone() });
             }
         }

@@ -114,6 +114,13 @@ fn ten_minutes() -> Time {
     Time(std::time::Duration::from_secs(600))
 }
 
+impl Manifest {
+    /// The kinds that its controllers reconcile.
+    pub fn reconciles(&self) -> impl Iterator<Item = &Gvk> {
+        self.controllers.iter().flat_map(ControllerSpec::reconciles)
+    }
+}
+
 impl ControllerSpec {
     /// The kinds that it reconciles: the primary first.
     pub fn reconciles(&self) -> impl Iterator<Item = &Gvk> {

@@ -101,6 +101,13 @@ impl Digest {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    /// The digest of what was hashed elsewhere.
+    fn from(sha256: [u8; 32]) -> Self {
+        Self(sha256)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", self.hex())

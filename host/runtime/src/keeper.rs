@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use joch_artifact::Package;
 use joch_controller::{Leases, PluginObject, PluginWriter, Trial, Version};
 use joch_core::lease::Tenure;
-use joch_core::manifest::{ControllerSpec, Manifest};
+use joch_core::manifest::Manifest;
 use joch_core::name::{Digest, PluginName};
 use joch_core::port::KubeError;
 use joch_core::probation::Verdict;
@@ -276,13 +276,7 @@ impl Keeper {
         let leases = &self.shared.leases;
         let kinds = match version.shadow {
             Some(_) => BTreeSet::new(),
-            None => version
-                .manifest
-                .controllers
-                .iter()
-                .flat_map(ControllerSpec::reconciles)
-                .cloned()
-                .collect(),
+            None => version.manifest.reconciles().cloned().collect(),
         };
         leases.run(&self.name);
         let live = async {
@@ -459,9 +453,13 @@ impl Keeper {
     /// Drains the plugin, and forgets what is known of it.
     async fn stop(&mut self) {
         self.take_out().await;
-        let (name, shared, warmed) = (self.name.clone(), self.shared.clone(), self.warmed);
-        *self = Self::new(name, shared);
+        let warmed = self.warmed;
+        self.forget();
         self.warmed = warmed;
+    }
+
+    fn forget(&mut self) {
+        *self = Self::new(self.name.clone(), self.shared.clone());
     }
 
     async fn stand_by(&mut self, holder: &Option<String>, wanted: Option<&Wanted>) {
@@ -491,8 +489,7 @@ impl Keeper {
             Ok(()) => {
                 self.shared.board.remove(&self.name);
                 self.shared.writer.forget(self.name.as_str());
-                let (name, shared) = (self.name.clone(), self.shared.clone());
-                *self = Self::new(name, shared);
+                self.forget();
             }
             Err(error) => {
                 warn!(plugin = %self.name, %error, "the plugin's end is tried again");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use joch_core::manifest::{ControllerSpec, Manifest};
+use joch_core::manifest::Manifest;
 use joch_core::name::PluginName;
 
 /// The plugins that are run here; all, if nothing is named.
@@ -22,8 +22,7 @@ impl Selection {
             return true;
         }
         let of_group = |manifest: &Manifest| {
-            let mut kinds = manifest.controllers.iter().flat_map(ControllerSpec::reconciles);
-            kinds.any(|kind| self.groups.contains(&kind.group))
+            manifest.reconciles().any(|kind| self.groups.contains(&kind.group))
         };
         self.plugins.contains(name) || (!self.groups.is_empty() && manifest.is_none_or(of_group))
     }

@@ -1,10 +1,10 @@
 //! Carries out what a replica asks, one request after the other.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use joch_core::lease::{Answer, Ask, Replica, Step, Wishes};
+use joch_core::name::PluginName;
 use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
@@ -39,7 +39,6 @@ impl LeaseKeeper {
     /// Keeps the Leases until the replica leaves. To be run on a thread that does nothing long.
     pub async fn run(mut self) {
         let LeaseOptions { kubeconfig, namespace, name, times } = self.options.clone();
-        let kubeconfig: Option<PathBuf> = kubeconfig;
         let client = loop {
             match connect_quickly(kubeconfig.as_deref(), times.retry).await {
                 Ok(client) => break client,
@@ -136,12 +135,11 @@ impl LeaseKeeper {
             }
             for gone in state.held.keys().filter(|name| !held.contains_key(*name)) {
                 info!(plugin = %gone, "its Lease is given up");
-                let label = NameLabels { name: gone.to_string() };
-                self.metrics.leads.get_or_create(&label).set(0);
+                self.leads(gone, false);
             }
             for name in held.keys().filter(|name| !state.held.contains_key(*name)) {
                 info!(plugin = %name, "its Lease is this replica's");
-                self.metrics.leads.get_or_create(&NameLabels { name: name.to_string() }).set(1);
+                self.leads(name, true);
             }
             (state.held, state.kinds) = (held, kinds);
             state.member = replica.member().to_owned();
@@ -155,6 +153,11 @@ impl LeaseKeeper {
         if changed {
             self.poke.notify_one();
         }
+    }
+
+    fn leads(&self, plugin: &PluginName, leads: bool) {
+        let label = NameLabels { name: plugin.to_string() };
+        self.metrics.leads.get_or_create(&label).set(leads.into());
     }
 
     /// Says what is wrong, once.

@@ -1,6 +1,6 @@
 //! Leases as the API server has them (`coordination.k8s.io/v1`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use joch_core::lease::{Answer, Ask, Seat, Seen, Snapshot, Taken, Times};
 use joch_core::name::PluginName;
@@ -187,7 +187,7 @@ fn judge(ask: &Ask, error: &kube::Error) -> (Answer, Option<Trouble>) {
 
 /// The Leases that can be understood.
 fn snapshot(leases: Vec<Lease>) -> Snapshot {
-    let mut snapshot = Snapshot { members: BTreeMap::new(), seats: BTreeMap::new() };
+    let mut snapshot = Snapshot::default();
     for lease in leases {
         let metadata = lease.metadata;
         let (Some(name), Some(version)) = (metadata.name, metadata.resource_version) else {
