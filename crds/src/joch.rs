@@ -12,7 +12,8 @@ pub use plugin_grants::{
     SecretGrant,
 };
 pub use plugin_status::{
-    ControllerStatus, HistoryEntry, HistoryEvent, PluginPhase, PluginStatus, ShadowStatus,
+    ControllerStatus, HistoryEntry, HistoryEvent, KeptFinalizer, PluginPhase, PluginStatus,
+    ShadowStatus,
 };
 
 /// The API group.

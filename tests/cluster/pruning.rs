@@ -1,9 +1,13 @@
-//! What never crosses the boundary: managed fields, and of kinds that the manifest watches by metadata only,
-//! the rest of the object.
+//! What never crosses the boundary: managed fields, and of kinds of which the manifest keeps metadata or
+//! some fields only, the rest of the object.
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use joch_tests::host::Host;
+use joch_tests::proxy::{Action, ApiRequest, Disturbance};
 use joch_tests::puppet::{self, Puppet};
+use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -29,10 +33,10 @@ fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
         let stage = puppet::stage(cluster, "pruning::masked", &[(full, metadata)]).await?;
         let host = Host::start(stage.options.clone()).await?;
         let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
-        let map = json!({"metadata": {"name": "m"}, "data": {"secret": "payload-of-m"}});
+        let map = json!({"metadata": {"name": "a"}, "data": {"secret": "payload-of-m"}});
         maps.create(&PostParams::default(), &serde_json::from_value(map)?).await?;
         let puppet = Puppet::new(&stage, "p").await?;
-        let here = json!([{"get": {"kind": "v1/ConfigMap", "name": "m", "fresh": "cached"}}]);
+        let here = json!([{"get": {"kind": "v1/ConfigMap", "name": "a", "fresh": "cached"}}]);
         until_cached(&host, &puppet, &here[0]).await?;
         let own = json!({"kind": "test.joch.dev/v1alpha1/Puppet", "name": "p", "fresh": "cached"});
         let listed = json!({"list": {"kind": "v1/ConfigMap"}});
@@ -41,9 +45,9 @@ fn masked_parts_of_objects_never_reach_the_guest() -> Result<()> {
             let answer = run.answer(step)?.to_string();
             ensure!(!answer.contains("payload-of-m"), "step {step}: {answer}");
         }
-        ensure!(run.answer(0)?["metadata"]["name"] == "m", "{run:?}");
+        ensure!(run.answer(0)?["metadata"]["name"] == "a", "{run:?}");
         // The API server has managed fields of both, so that there was something to prune.
-        let managed = maps.get("m").await?.metadata.managed_fields.is_some();
+        let managed = maps.get("a").await?.metadata.managed_fields.is_some();
         ensure!(managed && puppet.object().await?.metadata.managed_fields.is_some(), "none there");
         for step in [0, 2] {
             let metadata = &run.answer(step)?["metadata"];
@@ -101,6 +105,93 @@ fn of_a_secret_that_is_watched_by_its_metadata_no_payload_reaches_the_host() -> 
         ensure!(asked.len() >= 2, "{asked:?}");
         let whole: Vec<_> = asked.iter().filter(|entry| !entry.request.metadata_only).collect();
         ensure!(whole.is_empty(), "asked for whole objects: {whole:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn of_a_kind_with_a_field_mask_the_guest_gets_these_fields_and_is_called_for_no_others()
+-> Result<()> {
+    on_cluster("pruning::fields", async |cluster| {
+        // The watch is late, so that a new object is first found by asking for it.
+        let inject = |request: &ApiRequest| match (request.verb.as_str(), &*request.resource) {
+            ("watch", "configmaps") => Action::Watch(Disturbance::Hold(Duration::from_secs(3))),
+            _ => Action::Pass,
+        };
+        let stage = Stage::with_faults(cluster, "pruning::fields", &[], inject).await?;
+        let masked = "{ kind = \"v1/ConfigMap\", by = \"read\", data = [\"/data/shown\"] }";
+        let changes = [
+            ("{ kind = \"v1/ConfigMap\", by = \"read\" }", masked),
+            ("watch = [", "data = [\"/spec/script\"]\nwatch = ["),
+        ];
+        stage.plugins.install("puppet.wasm", &puppet::with(&changes)?)?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        let data = |shown: &str, hidden: &str| json!({"data": {"shown": shown, "hidden": hidden}});
+        let mut map = data("one", "payload-1");
+        // The first of the namespace, by which a list is told.
+        map["metadata"]["name"] = "a".into();
+        maps.create(&PostParams::default(), &serde_json::from_value(map)?).await?;
+
+        let get =
+            |fresh: &str| json!({"get": {"kind": "v1/ConfigMap", "name": "a", "fresh": fresh}});
+        let own = json!({"kind": "test.joch.dev/v1alpha1/Puppet", "name": "p", "fresh": "cached"});
+        let body = data("one", "payload-2");
+        let steps = json!([
+            get("confirmed"),
+            get("cached"),
+            {"list": {"kind": "v1/ConfigMap"}},
+            {"merge": {"kind": "v1/ConfigMap", "name": "a", "body": body}},
+            {"get": own},
+            get("live"),
+        ]);
+        let run = puppet.plays(&host, steps).await?;
+        for step in 0..4 {
+            let answer = run.answer(step)?.to_string();
+            let fits = answer.contains("\"shown\":\"one\"") && !answer.contains("payload");
+            ensure!(fits, "step {step}: {answer}");
+        }
+        let spec = &run.answer(4)?["spec"];
+        ensure!(spec.get("script").is_some() && spec.get("edited").is_none(), "{spec}");
+        ensure!(
+            puppet.object().await?.data["spec"].get("edited").is_some(),
+            "nothing to leave out"
+        );
+        // Who asks for the object as it is gets it as it is.
+        ensure!(run.answer(5)?["data"]["hidden"] == "payload-2", "{run:?}");
+
+        let read = puppet.plays(&host, json!([get("cached")])).await?;
+        // What was found and edited may have woken it once more.
+        let mut before = 0;
+        eventually("it rests", LONG, async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = puppet::runs(&host.log()?, "p").len();
+            ensure!(std::mem::replace(&mut before, now) == now, "{now} calls");
+            Ok(())
+        })
+        .await?;
+        let write = async |shown: &str, hidden: &str| {
+            let patch = Patch::Merge(data(shown, hidden));
+            maps.patch("a", &PatchParams::default(), &patch).await?;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            anyhow::Ok(())
+        };
+        for hidden in ["payload-3", "payload-4", "payload-5"] {
+            write("one", hidden).await?;
+        }
+        write("two", "payload-5").await?;
+        let shown = eventually("the change is seen", LONG, async || {
+            let runs = puppet::runs(&host.log()?, "p");
+            let seen = |run: &puppet::Run| {
+                let answer = run.answer(0).ok().filter(|_| run.generation == read.generation);
+                answer.is_some_and(|answer| answer["data"]["shown"] == "two")
+            };
+            ensure!(runs.iter().any(seen), "not yet: {runs:?}");
+            Ok(runs.len())
+        })
+        .await?;
+        ensure!(shown == before + 1, "{} calls for one change that is shown", shown - before);
         Ok(())
     })
 }

@@ -36,6 +36,11 @@ pub struct PluginStatus {
     /// Its controllers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub controllers: Vec<ControllerStatus>,
+    /// The finalizers that its versions have kept on their objects: what `deletionPolicy:
+    /// releaseFinalizers` takes off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "generate", schemars(length(max = 256)))]
+    pub finalizers: Vec<KeptFinalizer>,
     /// In shadow mode: what was not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStatus>,
@@ -91,6 +96,17 @@ pub struct ControllerStatus {
     #[serde(default)]
     #[cfg_attr(feature = "generate", schemars(range(min = 0)))]
     pub parked: u32,
+}
+
+/// A finalizer on all objects of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "generate", derive(JsonSchema))]
+pub struct KeptFinalizer {
+    /// The kind, as `group/version/Kind`.
+    pub kind: String,
+    /// The finalizer.
+    pub name: String,
 }
 
 /// What a plugin in shadow mode would have written.

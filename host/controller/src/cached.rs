@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use joch_core::manifest::WatchData;
 use joch_core::object::{Gvk, ObjectKey};
 use joch_core::port::Json;
+use joch_core::projection::keep;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DynamicObject, ObjectMeta, TypeMeta};
+use serde_json::Value;
 
 /// A cached object. `managedFields` are gone: nobody reads them, and they are half of the metadata.
 #[derive(Debug)]
@@ -22,21 +25,49 @@ pub(crate) struct Cached {
     pub(crate) finalizers: Vec<String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) owners: Vec<OwnerReference>,
+    /// Whether fields were left out that the API server sent.
+    masked: bool,
 }
 
 impl Cached {
-    /// Prunes an object as the API server sent it. `kind` fills in what items of a list lack.
+    /// Prunes an object as the API server sent it, and leaves of it what `data` says. `kind` fills in what
+    /// items of a list lack.
     pub(crate) fn new(
         kind: &Gvk,
         mut object: DynamicObject,
+        data: &WatchData,
     ) -> Result<Arc<Self>, serde_json::Error> {
         object.metadata.managed_fields = None;
         object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
+        object.data = keep(object.data, data);
         let json: Json = serde_json::to_string(&object)?.into();
-        Ok(Arc::new(Self::of(json, object.metadata)))
+        let masked = matches!(data, WatchData::Fields(_));
+        Ok(Arc::new(Self::of(json, object.metadata, masked)))
     }
 
-    fn of(json: Json, metadata: ObjectMeta) -> Self {
+    /// The same object, with what `data` says of it.
+    pub(crate) fn cut(
+        self: &Arc<Self>,
+        kind: &Gvk,
+        data: &WatchData,
+    ) -> Result<Arc<Self>, serde_json::Error> {
+        match data {
+            WatchData::Full => Ok(self.clone()),
+            _ => Self::new(kind, serde_json::from_str(&self.json)?, data),
+        }
+    }
+
+    /// Whether the newer state differs from this one only in its version: fields changed that are not kept.
+    pub(crate) fn says_what(&self, newer: &Self) -> bool {
+        let said = |object: &Self| {
+            let mut value: Value = serde_json::from_str(&object.json).ok()?;
+            value.pointer_mut("/metadata")?.as_object_mut()?.remove("resourceVersion");
+            Some(value)
+        };
+        self.masked && newer.masked && said(self).is_some_and(|old| said(newer) == Some(old))
+    }
+
+    fn of(json: Json, metadata: ObjectMeta, masked: bool) -> Self {
         let deleted = metadata.deletion_timestamp.as_ref().map(|time| time.0.as_millisecond());
         Self {
             json,
@@ -48,6 +79,7 @@ impl Cached {
             finalizers: metadata.finalizers.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             owners: metadata.owner_references.unwrap_or_default(),
+            masked,
         }
     }
 

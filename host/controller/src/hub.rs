@@ -94,7 +94,7 @@ impl Hub {
     }
 
     /// The objects of a kind: joins the watches that exist, starts those that do not.
-    pub(crate) fn open(&self, kind: &Gvk, served: &Served, data: WatchData) -> View {
+    pub(crate) fn open(&self, kind: &Gvk, served: &Served, data: &WatchData) -> View {
         let restricted = served.namespaced && !self.namespaces.is_empty();
         let namespaces: Vec<Option<String>> = if restricted {
             self.namespaces.iter().cloned().map(Some).collect()
@@ -103,9 +103,11 @@ impl Hub {
         };
         let watches = namespaces
             .into_iter()
-            .map(|namespace| self.join(Scope { kind: kind.clone(), namespace, data }, served))
+            .map(|namespace| {
+                self.join(Scope { kind: kind.clone(), namespace, data: data.clone() }, served)
+            })
             .collect();
-        View { served: served.clone(), data, watches }
+        View { served: served.clone(), data: data.clone(), watches }
     }
 
     fn join(&self, scope: Scope, served: &Served) -> Arc<Watch> {
@@ -132,7 +134,7 @@ impl Hub {
 #[derive(Clone)]
 pub(crate) struct View {
     pub(crate) served: Served,
-    pub(crate) data: WatchData,
+    data: WatchData,
     watches: Vec<Arc<Watch>>,
 }
 
@@ -197,11 +199,17 @@ impl View {
         self.watch_of(key)?.get(key)
     }
 
-    /// An own write was answered with `object`, or a read found it before the watch did.
-    pub(crate) fn learn(&self, key: &ObjectKey, object: Arc<Cached>) {
+    /// An own write was answered with `whole`, or a read found it before the watch did; what is kept of it.
+    pub(crate) fn learn(
+        &self,
+        key: &ObjectKey,
+        whole: &Arc<Cached>,
+    ) -> Result<Arc<Cached>, serde_json::Error> {
+        let kept = whole.cut(&key.kind, &self.data)?;
         if let Some(watch) = self.watch_of(key) {
-            watch.change(|store| store.learn(key.clone(), object).into_iter().collect());
+            watch.change(|store| store.learn(key.clone(), kept.clone()).into_iter().collect());
         }
+        Ok(kept)
     }
 
     /// An own deletion was answered: that object is gone, unless another one bears its name by now.
@@ -326,7 +334,7 @@ impl Watch {
         let kind = &self.scope.kind;
         let pruned = |object: DynamicObject| {
             let key = cached::key(kind, &object.metadata);
-            match Cached::new(kind, object) {
+            match Cached::new(kind, object, &self.scope.data) {
                 Ok(object) => Some((key, object)),
                 Err(error) => {
                     warn!(%key, %error, "an object cannot be cached; it is passed over");
@@ -377,6 +385,9 @@ mod tests {
         };
         assert_eq!(scope(None, WatchData::Full), scope(None, WatchData::Full));
         assert_ne!(scope(None, WatchData::Full), scope(None, WatchData::Metadata));
+        let status = WatchData::Metadata.and_field("/status");
+        assert_ne!(scope(None, WatchData::Full), scope(None, status.clone()));
+        assert_ne!(scope(None, WatchData::Metadata.and_field("/spec")), scope(None, status));
         assert_ne!(scope(None, WatchData::Full), scope(Some("a"), WatchData::Full));
     }
 }

@@ -75,6 +75,7 @@ pub(crate) fn plugin_key(plugin: &str) -> ObjectKey {
 
 #[cfg(test)]
 mod tests {
+    use joch_core::manifest::WatchData;
     use serde_json::json;
 
     use super::*;
@@ -86,7 +87,10 @@ mod tests {
             "spec": spec, "status": {"digest": "sha256:1", "fromTheFuture": true},
         });
         let object = serde_json::from_value(object).unwrap();
-        PluginObject::of(&plugin_key("p"), &Cached::new(&plugin_kind(), object).unwrap())
+        PluginObject::of(
+            &plugin_key("p"),
+            &Cached::new(&plugin_kind(), object, &WatchData::Full).unwrap(),
+        )
     }
 
     #[test]

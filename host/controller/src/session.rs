@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use joch_core::blame::Trouble;
 use joch_core::dependency::Read;
 use joch_core::grant::{self, KubeCall};
+use joch_core::manifest::WatchData;
 use joch_core::object::{Gvk, ObjectKey, ObjectRef};
 use joch_core::port::{
     self, Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
@@ -302,18 +303,28 @@ impl Session {
             .unwrap_or_else(|error| Err(KubeError::Other(format!("the write was lost: {error}"))))
     }
 
-    /// Takes an object that the API server answered with into the cache, and prunes it for the guest.
-    fn learn(&self, key: &ObjectKey, object: DynamicObject) -> Result<Arc<Cached>, KubeError> {
-        let object = Cached::new(&key.kind, object)
-            .map_err(|error| KubeError::Other(format!("unreadable answer: {error}")))?;
-        // A view of metadata only must not hold a whole object: the next event would shrink it again.
-        if let Some(view) = self.around.views.get(&key.kind)
-            && view.data == joch_core::manifest::WatchData::Full
-        {
-            view.learn(key, object.clone());
-        }
-        Ok(object)
+    /// Takes an object that the API server answered with into the cache; the object, pruned for the guest.
+    fn learn(&self, key: &ObjectKey, object: DynamicObject) -> Result<Learnt, KubeError> {
+        let learnt = || {
+            let whole = Cached::new(&key.kind, object, &WatchData::Full)?;
+            let kept = match self.around.views.get(&key.kind) {
+                Some(view) => view.learn(key, &whole)?,
+                None => whole.clone(),
+            };
+            Ok(Learnt { whole, kept })
+        };
+        learnt().map_err(|error: serde_json::Error| {
+            KubeError::Other(format!("unreadable answer: {error}"))
+        })
     }
+}
+
+/// An object that the API server answered with.
+struct Learnt {
+    /// All of it, for who asked for just that.
+    whole: Arc<Cached>,
+    /// What the manifest has the host keep of its kind; all of it, if the kind is not watched.
+    kept: Arc<Cached>,
 }
 
 /// Counts the time of a request, also of one that is given up.

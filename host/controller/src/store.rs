@@ -5,6 +5,7 @@
 //!   write brought it (G7).
 //! - Own writes are visible at once ([`Store::learn`]), and survive a list that was taken before them.
 //! - A deletion that the watch reported is not undone by an own write that was answered late.
+//! - A newer version in which nothing has changed of what is kept is held, and told to nobody.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -70,6 +71,9 @@ impl Store {
         }
         for owner in &object.owners {
             self.owned.entry(owner.uid.clone()).or_default().insert(key.clone());
+        }
+        if old.as_ref().is_some_and(|old| old.says_what(&object)) {
+            return None;
         }
         Some(Change { key, old, new: Some(object), initial })
     }

@@ -5,12 +5,36 @@
 //! - Each object that holds it is given at least one call, and keeps it no longer than its time: then it
 //!   is taken off whatever the guest says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::manifest::Manifest;
+use crate::object::Gvk;
 use crate::outcome::{Failure, Outcome};
 
 /// The longest time that clean-up may be given.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A finalizer that a plugin keeps on all objects of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kept {
+    /// The kind.
+    pub kind: Gvk,
+    /// The finalizer.
+    pub name: String,
+}
+
+/// What a plugin keeps on its objects.
+#[must_use]
+pub fn kept(manifest: &Manifest) -> BTreeSet<Kept> {
+    let of_controller = manifest.controllers.iter().flat_map(|controller| {
+        let name = controller.finalizer.iter();
+        name.flat_map(|name| {
+            controller.reconciles().map(|kind| Kept { kind: kind.clone(), name: name.clone() })
+        })
+    });
+    of_controller.collect()
+}
 
 /// What an object's next turn is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,22 +6,25 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::authority::check_rules;
-use crate::finalizer;
 use crate::grant::{HttpRule, JobGrant, KubeRule, SecretRule};
 use crate::name::PluginName;
 use crate::object::Gvk;
 use crate::port::Measurement;
 use crate::quantity::{Bytes, Time};
 
+mod controller;
 mod limits;
 mod metric;
 mod problem;
 mod served;
 mod status_fields;
+mod watch_data;
 
+pub use controller::{ControllerSpec, WakeBy, WatchSpec};
 pub use metric::{MetricKind, MetricSpec};
 pub use problem::ManifestError;
 pub use served::Unserved;
+pub use watch_data::WatchData;
 
 /// Everything that a plugin says about itself.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -84,95 +87,11 @@ pub enum PluginKind {
     Adapter,
 }
 
-/// `[[controller]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ControllerSpec {
-    /// The controller's name within the plugin; a DNS label, as the field manager carries it.
-    pub name: PluginName,
-    /// The kind that it reconciles.
-    pub primary: Gvk,
-    /// Further kinds that it reconciles in the same way.
-    #[serde(default)]
-    pub also: Vec<Gvk>,
-    /// The other kinds whose changes matter to it.
-    #[serde(default)]
-    pub watch: Vec<WatchSpec>,
-    /// The finalizer that the host keeps on the primaries, so that `finalize` is called before they go.
-    #[serde(default)]
-    pub finalizer: Option<String>,
-    /// How long after an object's deletion was asked for its finalizer is taken off at the latest,
-    /// whatever `finalize` answers.
-    #[serde(default = "ten_minutes", rename = "finalizer-timeout")]
-    pub finalizer_timeout: Time,
-    /// How the kind's status spells its phases and times.
-    #[serde(default)]
-    pub status: StatusFields,
-}
-
-fn ten_minutes() -> Time {
-    Time(std::time::Duration::from_secs(600))
-}
-
 impl Manifest {
     /// The kinds that its controllers reconcile.
     pub fn reconciles(&self) -> impl Iterator<Item = &Gvk> {
         self.controllers.iter().flat_map(ControllerSpec::reconciles)
     }
-}
-
-impl ControllerSpec {
-    /// The kinds that it reconciles: the primary first.
-    pub fn reconciles(&self) -> impl Iterator<Item = &Gvk> {
-        std::iter::once(&self.primary).chain(&self.also)
-    }
-
-    /// Whether both reconcile and watch the same, so that one may follow the other without a restart.
-    #[must_use]
-    pub fn same_shape(&self, other: &Self) -> bool {
-        let shape = |spec: &Self| {
-            (spec.name.clone(), spec.primary.clone(), spec.also.clone(), spec.watch.clone())
-        };
-        shape(self) == shape(other)
-    }
-}
-
-/// One entry of a controller's `watch`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WatchSpec {
-    /// The kind watched.
-    #[serde(deserialize_with = "kind_text")]
-    pub kind: Gvk,
-    /// Which primaries a change wakes.
-    pub by: WakeBy,
-    /// How much of each object the host keeps.
-    #[serde(default)]
-    pub data: WatchData,
-    /// Whether the controller runs without the kind while the API server does not serve it.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// Which primaries a change of a watched object wakes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WakeBy {
-    /// The one that owns it (controller owner reference), and those that read it.
-    Owner,
-    /// Those whose last reconcile read it, or looked for it in vain.
-    Read,
-}
-
-/// How much of each watched object the host keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WatchData {
-    /// `apiVersion`, `kind` and `metadata`.
-    Metadata,
-    /// The whole object.
-    #[default]
-    Full,
 }
 
 /// How a kind's status spells what the status contract speaks of. Each field may have several names,
@@ -289,10 +208,7 @@ impl Manifest {
                 return wrong(format!("two controllers are named {:?}", controller.name.as_str()));
             }
             names.push(&controller.name);
-            check_finalizer(controller)
-                .and_then(|()| check_optional(controller))
-                .and_then(|()| controller.status.check())
-                .or_else(wrong)?;
+            controller.check(self.grant.jobs.is_some()).or_else(wrong)?;
             for kind in controller.reconciles() {
                 if kinds.contains(&kind) {
                     return wrong(format!("{kind} is reconciled twice"));
@@ -326,35 +242,6 @@ impl Manifest {
         })?;
         Ok((spec, spec.accept(measurement)?))
     }
-}
-
-fn check_optional(controller: &ControllerSpec) -> Result<(), String> {
-    let mut optional = controller.watch.iter().filter(|watch| watch.optional);
-    match optional.find(|watch| controller.reconciles().any(|kind| *kind == watch.kind)) {
-        Some(WatchSpec { kind, .. }) => Err(format!(
-            "watch: {kind} cannot be optional, controller {:?} reconciles it",
-            controller.name.as_str()
-        )),
-        None => Ok(()),
-    }
-}
-
-fn check_finalizer(controller: &ControllerSpec) -> Result<(), String> {
-    let named = controller.finalizer.as_deref();
-    if let Some(name) = named.filter(|name| !finalizer::is_qualified(name)) {
-        return Err(format!(
-            "finalizer = {name:?} has to be a qualified name, as \"example.com/clean-up\""
-        ));
-    }
-    let timeout = controller.finalizer_timeout.0;
-    if timeout.is_zero() || timeout > finalizer::LONGEST {
-        return Err("finalizer-timeout has to be greater than 0 and at most 24 h".to_owned());
-    }
-    Ok(())
-}
-
-fn kind_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gvk, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -427,6 +314,24 @@ api-per-reconcile = 50
     }
 
     #[test]
+    fn of_a_kind_as_much_is_kept_as_all_that_is_said_of_it_needs() {
+        let both = "data = [\"/spec/a\"]\nwatch = [{ kind = \"v1/Secret\", by = \"read\", data = [\"/b\"] }, \
+            { kind = \"kubetask.io/v1alpha1/Task\", by = \"read\", data = [\"/c\"] }, ";
+        let manifest = Manifest::parse(&SAMPLE.replace("watch = [", both)).unwrap();
+        let [task] = manifest.controllers.as_slice() else { panic!("one controller expected") };
+        let kept = |kind: &str| task.kept(&kind.parse().unwrap());
+        let fields = |names: &[&str]| {
+            names.iter().fold(WatchData::Metadata, |data, name| data.and_field(name))
+        };
+        assert_eq!(kept("v1/Secret"), Some(fields(&["/b"])));
+        assert_eq!(kept("v1/ConfigMap"), Some(WatchData::Metadata));
+        assert_eq!(kept("batch/v1/Job"), Some(WatchData::Full));
+        assert_eq!(kept("v1/Pod"), None);
+        let own = fields(&["/spec/a", "/status", "/c"]);
+        assert_eq!(kept("kubetask.io/v1alpha1/Task"), Some(own));
+    }
+
+    #[test]
     fn an_unknown_key_is_named() {
         for (from, to) in [
             ("concurrency", "concurency"),
@@ -456,6 +361,12 @@ api-per-reconcile = 50
                 ),
                 "cannot be optional",
             ),
+            (
+                SAMPLE.replace("by = \"owner\"", "by = \"owner\", data = \"metadata\""),
+                "status/conditions",
+            ),
+            (SAMPLE.replace("watch = [", "data = \"metadata\"\nwatch = ["), "for watched kinds"),
+            (SAMPLE.replace("\"metadata\"", "[\"metadata\"]"), "no JSON pointer"),
             (SAMPLE.replace("verbs = [\"get\", \"list\", \"watch\"]", "verbs = []"), "verbs"),
             (SAMPLE.replace("memory = \"64Mi\"", "memory = \"64MB\""), "64MB"),
             (SAMPLE.replace("\"same\"", "[\"A\"]"), "namespace \"A\""),

@@ -4,7 +4,7 @@
 //! half-written files and edits of objects need no cases of their own. On a clash of names the object
 //! beats the folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use joch_artifact::{FolderOptions, FolderState, FolderWatch};
 use joch_controller::{PluginObject, PluginObjects};
+use joch_core::finalizer;
 use joch_core::grants_file::GrantsFile;
 use joch_core::lease::Tenure;
 use joch_core::name::PluginName;
@@ -24,6 +25,7 @@ use tracing::{error, warn};
 use crate::board::FileState;
 use crate::folder;
 use crate::keeper::{Ending, Farewell, Keeper, Order, Shared};
+use crate::record;
 use crate::selection::Selection;
 use crate::sources::Sources;
 use crate::wanted::{self, Artifact, Origin, Wanted};
@@ -174,11 +176,13 @@ impl Fleet {
                 continue;
             }
             let object_of = Some(Farewell::Delete(Box::new(object.clone())));
-            let ending = Ending { release: releases(object), object: object_of, manifest: None };
+            let finalizers = record::finalizers(&object.status);
+            let ending = Ending { release: releases(object), object: object_of, finalizers };
             orders.insert(name.clone(), Some(Order::End(ending)));
         }
         for name in self.keepers.keys() {
-            let gone = Order::End(Ending { release: false, object: None, manifest: None });
+            let finalizers = BTreeSet::new();
+            let gone = Order::End(Ending { release: false, object: None, finalizers });
             orders.entry(name.clone()).or_insert(Some(gone));
         }
         self.sources.keep_only(&used);
@@ -244,8 +248,12 @@ impl Fleet {
         if object.deleting {
             let release = releases(object);
             let farewell = object.held.then(|| Farewell::LetGo(Box::new(object.clone())));
-            let manifest = found.and_then(Result::ok).map(|artifact| artifact.manifest);
-            return Some(Order::End(Ending { release, object: farewell, manifest }));
+            let mut finalizers = record::finalizers(&object.status);
+            // Those of a version whose status could not be written are known by its source, if it is there.
+            if let Some(Ok(artifact)) = found {
+                finalizers.extend(finalizer::kept(&artifact.manifest));
+            }
+            return Some(Order::End(Ending { release, object: farewell, finalizers }));
         }
         let spec = match &object.spec {
             Ok(spec) => spec.clone(),

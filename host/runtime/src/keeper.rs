@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use joch_artifact::Package;
 use joch_controller::{Leases, PluginObject, PluginWriter, Trial, Version};
+use joch_core::finalizer::{self, Kept};
 use joch_core::lease::Tenure;
-use joch_core::manifest::Manifest;
 use joch_core::name::{Digest, PluginName};
 use joch_core::port::KubeError;
 use joch_core::probation::Verdict;
@@ -53,8 +53,8 @@ pub(crate) struct Ending {
     pub(crate) release: bool,
     /// What becomes of its Plugin object.
     pub(crate) object: Option<Farewell>,
-    /// What its source says, for a plugin that this host has not run.
-    pub(crate) manifest: Option<Arc<Manifest>>,
+    /// Those that are known of a plugin that this host has not run.
+    pub(crate) finalizers: BTreeSet<Kept>,
 }
 
 /// What becomes of the Plugin object when the plugin is out.
@@ -86,7 +86,6 @@ pub(crate) struct Keeper {
     lived: Option<Attempt>,
     judged: bool,
     good: Option<Arc<Version>>,
-    manifest: Option<Manifest>,
     recalled: bool,
     again: Option<Instant>,
     /// This replica's time with what is live.
@@ -105,7 +104,6 @@ impl Keeper {
             lived: None,
             judged: true,
             good: None,
-            manifest: None,
             recalled: false,
             again: None,
             tenure: None,
@@ -167,7 +165,7 @@ impl Keeper {
             record.standby = None;
             record.terminating = false;
             if let Some(known) = wanted.known.as_ref().filter(|_| !self.recalled) {
-                record.recall(&known.history, known.last_good_digest.clone());
+                record.recall(known);
             }
         });
         self.recalled = true;
@@ -258,6 +256,9 @@ impl Keeper {
             record.loading = None;
             record.grants = grants;
             record.shadow.clone_from(&version.shadow);
+            if version.shadow.is_none() {
+                record.finalizers.extend(finalizer::kept(&version.manifest));
+            }
             record.live = Some(Live {
                 digest: digest.to_string(),
                 version: number,
@@ -265,7 +266,6 @@ impl Keeper {
                 load_millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             });
         });
-        self.manifest = Some(version.manifest.clone());
         self.judged = false;
         self.live = Some(version);
         Ok(())
@@ -483,9 +483,13 @@ impl Keeper {
 
     async fn end(&mut self, ending: &Ending) {
         self.again = None;
-        self.shared.board.with_known(&self.name, |record| record.terminating = true);
+        let mut finalizers = ending.finalizers.clone();
+        self.shared.board.with_known(&self.name, |record| {
+            record.terminating = true;
+            finalizers.extend(record.finalizers.iter().cloned());
+        });
         self.take_out().await;
-        match self.say_farewell(ending).await {
+        match self.say_farewell(ending, &finalizers).await {
             Ok(()) => {
                 self.shared.board.remove(&self.name);
                 self.shared.writer.forget(self.name.as_str());
@@ -498,11 +502,14 @@ impl Keeper {
         }
     }
 
-    async fn say_farewell(&self, ending: &Ending) -> Result<(), KubeError> {
+    async fn say_farewell(
+        &self,
+        ending: &Ending,
+        finalizers: &BTreeSet<Kept>,
+    ) -> Result<(), KubeError> {
         let writer = &self.shared.writer;
-        let manifest = self.manifest.as_ref().or(ending.manifest.as_deref());
-        if let Some(manifest) = manifest.filter(|_| ending.release) {
-            let released = writer.release_finalizers(manifest).await?;
+        if ending.release && !finalizers.is_empty() {
+            let released = writer.release_finalizers(&self.name, finalizers).await?;
             let message = format!("its finalizers were taken off {released} objects");
             info!(plugin = %self.name, "{message}");
             writer.event(self.name.as_str(), false, "Uninstalled", message);

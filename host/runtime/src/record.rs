@@ -1,17 +1,22 @@
 //! What is known of one plugin, and the status of its Plugin object made from it. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use joch_controller::{ControllerView, ShadowLog};
 use joch_core::authority::Authority;
+use joch_core::finalizer::Kept;
 use joch_core::probation::Verdict;
 use joch_core::told::{self, Told};
-use joch_crds::joch::{HistoryEntry, HistoryEvent, PluginMode, PluginPhase};
+use joch_crds::joch::{
+    HistoryEntry, HistoryEvent, KeptFinalizer, PluginMode, PluginPhase, PluginStatus,
+};
 use serde_json::{Value, json};
 
 /// How many entries the history keeps.
 const HISTORY: usize = 10;
+/// How many finalizers the status names; no plugin that is meant to be used has as many.
+const FINALIZERS: usize = 256;
 /// How many of a shadow's writes the status shows.
 const SHADOW: usize = 10;
 
@@ -76,7 +81,17 @@ pub(crate) struct Record {
     pub(crate) terminating: bool,
     /// Another replica runs it, or is about to; which one, if that is known.
     pub(crate) standby: Option<Standby>,
+    /// The finalizers that its versions have kept on their objects.
+    pub(crate) finalizers: BTreeSet<Kept>,
     history: VecDeque<HistoryEntry>,
+}
+
+/// What the status of a Plugin object says of finalizers.
+pub(crate) fn finalizers(status: &PluginStatus) -> BTreeSet<Kept> {
+    let kept = |KeptFinalizer { kind, name }: &KeptFinalizer| {
+        Some(Kept { kind: kind.parse().ok()?, name: name.clone() })
+    };
+    status.finalizers.iter().filter_map(kept).collect()
 }
 
 impl Record {
@@ -86,9 +101,10 @@ impl Record {
     }
 
     /// Takes over what an earlier host knew.
-    pub(crate) fn recall(&mut self, history: &[HistoryEntry], last_good: Option<String>) {
-        self.history = history.iter().take(HISTORY).cloned().collect();
-        self.last_good = last_good;
+    pub(crate) fn recall(&mut self, status: &PluginStatus) {
+        self.history = status.history.iter().take(HISTORY).cloned().collect();
+        self.last_good.clone_from(&status.last_good_digest);
+        self.finalizers = finalizers(status);
     }
 
     /// Adds an entry, the newest first.
@@ -114,6 +130,9 @@ impl Record {
             json!({"name": view.controller, "kind": view.primary, "state": state(view),
                           "parked": view.parked})
         });
+        let finalizers = self.finalizers.iter().take(FINALIZERS);
+        let finalizers =
+            finalizers.map(|kept| json!({"kind": kept.kind.to_string(), "name": kept.name}));
         json!({
             "phase": self.phase(),
             "digest": live.map(|live| &live.digest),
@@ -123,6 +142,7 @@ impl Record {
             "granted": self.grants.granted,
             "missing": self.grants.missing,
             "controllers": states.collect::<Vec<_>>(),
+            "finalizers": finalizers.collect::<Vec<_>>(),
             "shadow": shadow.map(|log| json!({"writes": log.total(), "recent": log.recent(SHADOW)})),
             "history": self.history,
             "conditions": [
@@ -275,6 +295,21 @@ mod tests {
             format!(" {kind}={status}/{reason}")
         });
         text(&report["phase"]) + &conditions.collect::<String>()
+    }
+
+    #[test]
+    fn finalizers_that_a_status_names_are_known_to_the_next_host() {
+        let kept = |kind: &str, name: &str| KeptFinalizer { kind: kind.into(), name: name.into() };
+        let known = vec![kept("a.io/v1/A", "a.io/one"), kept("a.io/v1/A", "a.io/two")];
+        let junk = kept("no kind", "a.io/three");
+        let finalizers = [known.clone(), vec![junk]].concat();
+        let mut record = Record::default();
+        record.recall(&PluginStatus { finalizers, ..PluginStatus::default() });
+        let version = Kept { kind: "b.io/v1/B".parse().unwrap(), name: "b.io/one".into() };
+        record.finalizers.insert(version);
+        let told = record.report(&[])["finalizers"].clone();
+        let told: Vec<KeptFinalizer> = serde_json::from_value(told).unwrap();
+        assert_eq!(told, [known, vec![kept("b.io/v1/B", "b.io/one")]].concat());
     }
 
     #[test]

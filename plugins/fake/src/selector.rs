@@ -80,17 +80,34 @@ fn requirement(text: &str) -> Option<Requirement> {
     };
     let values: Option<Vec<&str>> = values;
     let values = match values {
-        Some(values) => Some(values.into_iter().map(word).collect::<Option<_>>()?),
+        Some(values) => Some(values.into_iter().map(value).collect::<Option<_>>()?),
         None => None,
     };
-    let key = word(key).filter(|key| !key.is_empty())?;
-    Some(Requirement { key, values, holds })
+    Some(Requirement { key: label_key(key)?, values, holds })
 }
 
-fn word(text: &str) -> Option<String> {
+/// A name, and before it a DNS subdomain and a slash if it has one.
+fn label_key(text: &str) -> Option<String> {
     let text = text.trim();
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    text.chars().all(legal).then(|| text.to_owned())
+    let (prefix, name) = text.split_once('/').unwrap_or(("prefix", text));
+    let part = |part: &str| {
+        let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !part.is_empty() && part.chars().all(lower) && ends_well(part)
+    };
+    let fits = prefix.len() <= 253 && prefix.split('.').all(part) && !name.is_empty();
+    (fits && value(name).is_some()).then(|| text.to_owned())
+}
+
+/// A value, which may be empty.
+fn value(text: &str) -> Option<String> {
+    let text = text.trim();
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (text.len() <= 63 && text.chars().all(legal) && ends_well(text)).then(|| text.to_owned())
+}
+
+fn ends_well(text: &str) -> bool {
+    let outer = |c: &char| !c.is_ascii_alphanumeric();
+    !text.chars().next().is_some_and(|c| outer(&c)) && !text.ends_with(|c| outer(&c))
 }
 
 #[cfg(test)]
@@ -130,9 +147,12 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused() {
-        for text in
-            ["=", "!", ",", "a,", "a b", "a=b=c", "a in 1", "a in (1", "a at (1)", "in (1)", "a=é"]
-        {
+        let long = format!("a={}", "x".repeat(64));
+        let table = [
+            "=", "!", ",", "a,", "a b", "a=b=c", "a in 1", "a in (1", "a at (1)", "in (1)", "a=é",
+            "a=b/c", "a/b/c=d", "/a", "a/", "A.io/b", "-a", "a_=b", "a=-b", "a=b.", &long,
+        ];
+        for text in table {
             assert!(Selector::parse(text).is_err(), "{text:?} was accepted");
         }
     }

@@ -86,6 +86,14 @@ fn the_three_freshnesses_differ_when_the_cache_lags() -> Result<()> {
         for step in 1..4 {
             ensure!(run.answer(step)?["data"]["a"] == "1", "step {step} of {run:?}");
         }
+        // What a read brought into the cache wakes those that read it; that call must not see the next change.
+        eventually("the object that was found has woken it", LONG, async || {
+            let runs = puppet::runs(&host.log()?, "p");
+            let again = runs.iter().filter(|it| it.generation == run.generation);
+            ensure!(again.filter(|it| it.outcome.is_some()).count() == 2, "{runs:?}");
+            Ok(())
+        })
+        .await?;
 
         let patch = Patch::Merge(json!({"data": {"a": "2"}}));
         config_maps(&stage).patch("m", &PatchParams::default(), &patch).await?;

@@ -9,7 +9,8 @@ use joch_tests::plugin_objects::{plugin, plugins, put_in_map, stage, until};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
 use joch_tests::wait::{LONG, eventually};
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams};
 use serde_json::json;
 
 use crate::hello::{greeting, install_kind, until_text};
@@ -40,13 +41,13 @@ fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<(
         let mut host = stage.host().await?;
         let bytes = component("hello-controller")?;
         let text = manifest_text(&bytes)?;
-        let finalizing = text.replace(
-            "status = { phase = \"phase\" }",
-            "status = { phase = \"phase\" }\nfinalizer = \"hello.joch.dev/cleanup\"",
-        );
-        ensure!(finalizing != text, "the manifest no longer has the line");
-        let bytes = with_manifest(&bytes, &finalizing)?;
-        put_in_map(&stage, "code", "hello.wasm", &bytes).await?;
+        let finalizing = |name: &str| {
+            let line = "status = { phase = \"phase\" }";
+            ensure!(text.contains(line), "the manifest no longer has the line");
+            let text = text.replace(line, &format!("{line}\nfinalizer = \"{name}\""));
+            Ok(with_manifest(&bytes, &text)?)
+        };
+        put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/cleanup")?).await?;
         let source = json!({"configMap":
             {"namespace": stage.namespace, "name": "code", "key": "hello.wasm"}});
         let all = plugins(stage.client.clone());
@@ -83,6 +84,38 @@ fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<(
         })
         .await?;
         ensure!(!held("grace").await?, "the uninstall left the finalizer");
+
+        // One that a host finds when it starts: the source is gone, and the first version had another name.
+        create(&all, &again).await?;
+        eventually("the finalizer is set again", LONG, async || {
+            ensure!(held("grace").await?, "not yet");
+            Ok(())
+        })
+        .await?;
+        put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/other")?).await?;
+        eventually("the status names both finalizers", LONG, async || {
+            let named = all.get("hello").await?.data["status"]["finalizers"].clone();
+            let kind = "hello.joch.dev/v1alpha1/Greeting";
+            let both = ["hello.joch.dev/cleanup", "hello.joch.dev/other"];
+            ensure!(
+                named == json!(both.map(|name| json!({"kind": kind, "name": name}))),
+                "{named}"
+            );
+            Ok(())
+        })
+        .await?;
+        host.terminate().await?;
+        let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        maps.delete("code", &DeleteParams::default()).await?;
+        all.delete("hello", &DeleteParams::default()).await?;
+        let mut host = stage.host().await?;
+        eventually("the Plugin is gone", LONG, async || {
+            ensure!(all.get_opt("hello").await?.is_none(), "it is there");
+            Ok(())
+        })
+        .await?;
+        let left = greetings.get("grace").await?.metadata.finalizers.unwrap_or_default();
+        ensure!(left.is_empty(), "the uninstall left {left:?}");
         host.terminate().await
     })
 }

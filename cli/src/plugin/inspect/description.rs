@@ -6,6 +6,7 @@ use joch_artifact::Package;
 use joch_core::manifest::{
     ControllerSpec, Limits, MetricKind, MetricSpec, PluginKind, WakeBy, WatchData, WatchSpec,
 };
+use joch_core::object::Gvk;
 use joch_core::quantity::Time;
 use serde::Serialize;
 
@@ -83,19 +84,25 @@ fn controller(spec: &ControllerSpec) -> Controller {
             WakeBy::Owner => "owner",
             WakeBy::Read => "read",
         };
-        let data = match data {
-            WatchData::Metadata => ", metadata only",
-            WatchData::Full => "",
-        };
+        let data = part(data).map_or(String::new(), |data| format!(", {data}"));
         let optional = if *optional { ", optional" } else { "" };
         format!("{kind} (by {by}{data}{optional})")
     };
+    let reconciles = |kind: &Gvk| match spec.kept(kind).as_ref().and_then(part) {
+        Some(data) => format!("{kind} ({data})"),
+        None => kind.to_string(),
+    };
     Controller {
         name: spec.name.to_string(),
-        reconciles: spec.reconciles().map(ToString::to_string).collect(),
+        reconciles: spec.reconciles().map(reconciles).collect(),
         watches: spec.watch.iter().map(watch).collect(),
         finalizer: spec.finalizer.clone(),
     }
+}
+
+/// What is kept of a kind's objects, unless it is all of them.
+fn part(data: &WatchData) -> Option<String> {
+    (*data != WatchData::Full).then(|| data.to_string())
 }
 
 fn metric(spec: &MetricSpec) -> Metric {

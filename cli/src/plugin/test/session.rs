@@ -13,7 +13,7 @@ use joch_core::port::{
     Change, Freshness, HttpCall, Json, KubeError, Measurement, Note, Query, Reach, SecretRef,
     SecretUse, SecretValue, Session, StartError, Started, Verdict,
 };
-use joch_core::projection::project;
+use joch_core::projection::{keep, project};
 use joch_fake::{Filter, Selector};
 use serde_json::Value;
 
@@ -55,9 +55,7 @@ impl Hands {
             world.spend(&self.setting)?;
         }
         let object = found.map_err(|error| refusal(error, &what.key))?;
-        let metadata_only = data == WatchData::Metadata;
-        let query = Query { metadata_only, ..Query::new(what.key.kind.clone()) };
-        project(&object, &query).map_err(KubeError::Invalid)
+        Ok(keep(object, &data))
     }
 
     fn select(&self, query: &Query, freshness: Freshness) -> Result<Vec<Value>, KubeError> {
@@ -77,11 +75,11 @@ impl Hands {
             name: String::new(),
         };
         world.allow(&self.setting, &call, &all)?;
-        let metadata_only = if freshness == Freshness::Live {
+        let data = if freshness == Freshness::Live {
             world.spend(&self.setting)?;
-            query.metadata_only
+            WatchData::Full
         } else {
-            query.metadata_only || self.setting.cached(&query.kind)? == WatchData::Metadata
+            self.setting.cached(&query.kind)?
         };
         let labels = Selector::parse(query.labels.as_deref().unwrap_or_default());
         let filter = Filter {
@@ -89,9 +87,9 @@ impl Hands {
             labels: labels.map_err(|error| refusal(error, &all))?,
             owned_by: query.owned_by.clone(),
         };
-        let query = Query { metadata_only, ..query.clone() };
         let found = world.cluster.list(&query.kind.group, &query.kind.kind, &filter);
-        found.map(|object| project(object, &query).map_err(KubeError::Invalid)).collect()
+        let part = |object: &Value| project(&keep(object.clone(), &data), query);
+        found.map(|object| part(object).map_err(KubeError::Invalid)).collect()
     }
 }
 

@@ -60,12 +60,7 @@ impl Setting {
 
     /// How much of a kind's objects the host's cache holds, if the controller has them at all.
     pub(super) fn cached(&self, kind: &Gvk) -> Result<WatchData, KubeError> {
-        if self.controller.reconciles().any(|own| own == kind) {
-            return Ok(WatchData::Full);
-        }
-        let watched = self.controller.watch.iter().filter(|watch| watch.kind == *kind);
-        let data = watched.map(|watch| watch.data).max();
-        data.ok_or_else(|| KubeError::NotWatched(kind.to_string()))
+        self.controller.kept(kind).ok_or_else(|| KubeError::NotWatched(kind.to_string()))
     }
 
     /// The owner references of what the primary owns.

@@ -106,8 +106,13 @@ fn the_right_manifest_is_found(parts: &[Part]) {
 fn parts() -> impl Strategy<Value = Vec<Part>> {
     let leaf =
         prop_oneof![(0..3_u8).prop_map(Part::Module), Just(Part::Manifest), Just(Part::Other)];
-    let part = leaf.prop_recursive(5, 16, 3, |inner| vec(inner, 0..3).prop_map(Part::Component));
-    vec(part, 0..4)
+    let inside = |inner| vec(inner, 0..3).prop_map(Part::Component);
+    let part = leaf.clone().prop_recursive(5, 16, 3, inside);
+    // One within the other, up to the bound and beyond it, which branching seldom comes to.
+    let around =
+        |part: Part, floors| (0..floors).fold(part, |inner, _| Part::Component(vec![inner]));
+    let tower = (leaf, 0..7_usize).prop_map(move |(leaf, floors)| around(leaf, floors));
+    vec(prop_oneof![3 => part, 1 => tower], 0..4)
 }
 
 #[test]

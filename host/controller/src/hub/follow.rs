@@ -93,7 +93,7 @@ async fn attend(
     let Source { client, kinds, served, metrics } = source;
     let config = watcher::Config::default();
     let events = match scope.data {
-        WatchData::Full => watch_events(
+        WatchData::Full | WatchData::Fields(_) => watch_events(
             api::<DynamicObject>(client, &served.resource, scope.namespace.as_deref()),
             config,
         )

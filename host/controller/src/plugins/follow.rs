@@ -98,7 +98,7 @@ async fn open(
     let told: Arc<dyn Listener> = listener.clone();
     loop {
         let served = served(&shared, &kind, &state).await;
-        let view = shared.hub.open(&kind, &served, WatchData::Full);
+        let view = shared.hub.open(&kind, &served, &WatchData::Full);
         if view.synced().await {
             view.subscribe(&told);
             *lock(&slot) = Some(view.clone());

@@ -1,6 +1,9 @@
 //! An uninstall's last step: a plugin's finalizers are taken off its objects, so that they can go.
 
-use joch_core::manifest::Manifest;
+use std::collections::BTreeSet;
+
+use joch_core::finalizer::Kept;
+use joch_core::name::PluginName;
 use joch_core::object::{Gvk, ObjectKey};
 use joch_core::port::KubeError;
 use kube::Client;
@@ -16,15 +19,16 @@ const PAGE: u32 = 500;
 /// How often a patch is computed anew after somebody else was faster.
 const TRIES: u32 = 4;
 
-/// Takes the finalizers of all of a plugin's controllers off all their objects; how many there were.
-pub(super) async fn release(shared: &Shared, manifest: &Manifest) -> Result<usize, KubeError> {
-    let client = shared.leases.client(&manifest.plugin.name);
+/// Takes finalizers of a plugin off all objects that hold them; how many there were.
+pub(super) async fn release(
+    shared: &Shared,
+    plugin: &PluginName,
+    finalizers: &BTreeSet<Kept>,
+) -> Result<usize, KubeError> {
+    let client = shared.leases.client(plugin);
     let mut released = 0;
-    for controller in &manifest.controllers {
-        let Some(finalizer) = &controller.finalizer else { continue };
-        for kind in controller.reconciles() {
-            released += release_kind(shared, &client, kind, finalizer).await?;
-        }
+    for Kept { kind, name } in finalizers {
+        released += release_kind(shared, &client, kind, name).await?;
     }
     Ok(released)
 }

@@ -1,8 +1,10 @@
 //! Writes of Plugin objects: mirrors, finalizers, and the status by the status contract.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use joch_core::manifest::{Manifest, StatusFields};
+use joch_core::finalizer::Kept;
+use joch_core::manifest::StatusFields;
 use joch_core::name::{InvalidName, PluginName};
 use joch_core::port::{KubeError, Note};
 use joch_core::status::{self, Circumstances, Dropped, Plan};
@@ -139,12 +141,16 @@ impl PluginWriter {
         Err(KubeError::Stale)
     }
 
-    /// Takes the plugin's finalizers off all its objects; how many there were.
+    /// Takes finalizers of a plugin off all objects that hold them; how many there were.
     ///
     /// # Errors
     /// The API server's; some may have been taken off then.
-    pub async fn release_finalizers(&self, manifest: &Manifest) -> Result<usize, KubeError> {
-        release::release(&self.shared, manifest).await
+    pub async fn release_finalizers(
+        &self,
+        plugin: &PluginName,
+        finalizers: &BTreeSet<Kept>,
+    ) -> Result<usize, KubeError> {
+        release::release(&self.shared, plugin, finalizers).await
     }
 
     /// Publishes an event about a plugin, if it has an object.

@@ -7,7 +7,7 @@
 //! - It asks for a kind that is not served at most every ten seconds in the long run.
 //! - Once it was settled, it stays so: what happens to the kinds of one plugin does not make the host unready.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use joch_core::backoff;
-use joch_core::manifest::{ControllerSpec, WatchData};
+use joch_core::manifest::ControllerSpec;
 use joch_core::object::Gvk;
 use kube::Client;
 use tokio::task::JoinHandle;
@@ -277,22 +277,17 @@ impl Course {
     /// # Errors
     /// A kind that went away meanwhile.
     async fn prepare(&mut self, views: &mut Views) -> Result<BTreeSet<Gvk>, Gvk> {
-        let mut kinds: BTreeMap<Gvk, WatchData> = BTreeMap::new();
-        for watch in &self.spec.watch {
-            let data = kinds.entry(watch.kind.clone()).or_insert(watch.data);
-            *data = watch.data.max(*data);
-        }
-        for kind in self.spec.reconciles() {
-            kinds.insert(kind.clone(), WatchData::Full);
-        }
+        let watched = self.spec.watch.iter().map(|watch| &watch.kind);
+        let kinds: BTreeSet<Gvk> = self.spec.reconciles().chain(watched).cloned().collect();
         let mut absent = BTreeSet::new();
-        for (kind, data) in kinds {
+        for kind in kinds {
             if views.contains_key(&kind) {
                 continue;
             }
+            let data = self.spec.kept(&kind).unwrap_or_default();
             match self.served(&kind).await {
                 Some(served) => {
-                    let view = self.shared.hub.open(&kind, &served, data);
+                    let view = self.shared.hub.open(&kind, &served, &data);
                     views.insert(kind, view);
                 }
                 None => drop(absent.insert(kind)),

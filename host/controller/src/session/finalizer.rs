@@ -47,7 +47,9 @@ impl Session {
             }
             let Some(finalizers) = wanted(&newest) else { return Ok(Some(newest)) };
             let answer = match self.put_finalizers(&newest, finalizers).await {
-                Err(KubeError::Stale) => self.fetch(&self.key).await.map(|fresh| newest = fresh),
+                Err(KubeError::Stale) => {
+                    self.fetch(&self.key).await.map(|fresh| newest = fresh.kept)
+                }
                 Err(error) => Err(error),
                 Ok(stored) => return Ok(Some(stored)),
             };
@@ -74,7 +76,7 @@ impl Session {
         let manager = self.manager();
         let sent = send(&api, &self.key, &manager, write);
         match self.request("patch", &self.key, sent).await? {
-            Some(stored) => self.learn(&self.key, stored),
+            Some(stored) => Ok(self.learn(&self.key, stored)?.kept),
             None => Err(KubeError::Other("the answer held no object".to_owned())),
         }
     }

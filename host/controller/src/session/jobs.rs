@@ -108,7 +108,7 @@ impl Session {
         };
         match create.await {
             Ok(Some(object)) => {
-                let stored = self.learn(key, object).map_err(StartError::Refused)?;
+                let stored = self.learn(key, object).map_err(StartError::Refused)?.kept;
                 let uid = Some(stored.uid.clone());
                 Ok(Started::Created(ObjectRef { key: key.clone(), uid }))
             }
@@ -116,7 +116,7 @@ impl Session {
                 Err(StartError::Refused(KubeError::Other("the answer held no Job".to_owned())))
             }
             Err(KubeError::AlreadyExists(_)) => match self.get_live(key).await {
-                Ok(held) => self.classify(key, &held),
+                Ok(held) => self.classify(key, &held.kept),
                 Err(error) => Err(StartError::Refused(error)),
             },
             Err(error) => Err(StartError::Refused(error)),
@@ -134,6 +134,8 @@ impl Session {
 mod tests {
     use std::sync::Arc;
 
+    use joch_core::manifest::WatchData;
+
     use serde_json::json;
 
     use super::*;
@@ -149,7 +151,8 @@ mod tests {
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "uid": "u"},
             "status": {"conditions": conditions}
         });
-        Cached::new(&job::kind(), serde_json::from_value(object).unwrap()).unwrap()
+        let object = serde_json::from_value(object).unwrap();
+        Cached::new(&job::kind(), object, &WatchData::Full).unwrap()
     }
 
     #[test]

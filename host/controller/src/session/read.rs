@@ -11,7 +11,7 @@ use joch_core::selector::Selector;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
 
-use super::{Session, key_of};
+use super::{Learnt, Session, key_of};
 use crate::cached::Cached;
 use crate::client::api;
 use crate::hub::View;
@@ -32,12 +32,12 @@ impl Session {
         }
         let view = self.around.views.get(&what.key.kind);
         let object = match (freshness, view) {
-            (Freshness::Live, _) => self.get_live(&what.key).await?,
+            (Freshness::Live, _) => self.get_live(&what.key).await?.whole,
             (_, None) => return Err(KubeError::NotWatched(what.key.kind.to_string())),
             (freshness, Some(view)) => match view.get(&what.key) {
                 Some(object) => object,
                 None if freshness == Freshness::Cached => return Err(KubeError::NotFound),
-                None => self.get_live(&what.key).await?,
+                None => self.get_live(&what.key).await?.kept,
             },
         };
         match &what.uid {
@@ -47,13 +47,13 @@ impl Session {
     }
 
     /// The API server's answer, taken into the cache.
-    pub(super) async fn get_live(&self, key: &ObjectKey) -> Result<Arc<Cached>, KubeError> {
+    pub(super) async fn get_live(&self, key: &ObjectKey) -> Result<Learnt, KubeError> {
         self.spend()?;
         self.fetch(key).await
     }
 
     /// The same for the host's own purposes: not counted against the guest's bound.
-    pub(super) async fn fetch(&self, key: &ObjectKey) -> Result<Arc<Cached>, KubeError> {
+    pub(super) async fn fetch(&self, key: &ObjectKey) -> Result<Learnt, KubeError> {
         let served = self.served(&key.kind).await?;
         let api = api(&self.around.client, &served.resource, key.namespace.as_deref());
         let object = self.request("get", key, api.get(&key.name)).await?;
@@ -101,7 +101,7 @@ impl Session {
             let page = self.request("list", &target, api.list(&params)).await?;
             for object in page.items {
                 let key = key_of(&query.kind, &object);
-                let object = self.learn(&key, object)?;
+                let object = self.learn(&key, object)?.whole;
                 if owned(&object.owners) {
                     objects.push((key, object));
                 }

@@ -47,7 +47,7 @@ impl Shadowed {
         let held = match held {
             Some(held) => held,
             None => match self.session.get_live(key).await {
-                Ok(held) => held,
+                Ok(held) => held.kept,
                 Err(KubeError::NotFound) => return Ok(None),
                 Err(error) => return Err(error),
             },

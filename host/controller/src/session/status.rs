@@ -36,11 +36,11 @@ impl Session {
                 return Ok(Verdict::Superseded(newest.json.clone()));
             }
             match self.try_report(&newest, &report, generation).await {
-                Err(KubeError::Stale) => newest = self.get_live(&self.key).await?,
+                Err(KubeError::Stale) => newest = self.get_live(&self.key).await?.kept,
                 Err(KubeError::NotFound) => return Ok(Verdict::Superseded(newest.json.clone())),
                 // A rule about transitions may have been checked against a newer object than ours.
                 Err(KubeError::Invalid(text)) => {
-                    let fresh = self.fetch(&self.key).await?;
+                    let fresh = self.fetch(&self.key).await?.kept;
                     if fresh.resource_version == newest.resource_version {
                         return Err(KubeError::Invalid(text));
                     }

@@ -72,7 +72,7 @@ impl Session {
             Some(held) => held,
             None => match self.get_live(key).await {
                 Err(KubeError::NotFound) => return Err(self.denied("create", key, missing)),
-                found => found?,
+                found => found?.kept,
             },
         };
         change.target.uid = Some(held.uid.clone());
@@ -115,7 +115,7 @@ impl Session {
             self.refresh(key).await;
             return Ok(serde_json::to_string(&object).map_err(invalid)?.into());
         }
-        let stored = self.learn(key, object)?;
+        let stored = self.learn(key, object)?.kept;
         if let Some(document) = document {
             lock(&self.around.applied).remember(
                 key.clone(),
@@ -142,7 +142,7 @@ impl Session {
             return error;
         }
         match self.fetch(&change.target.key).await {
-            Ok(newest) if newest.uid != *uid => KubeError::Stale,
+            Ok(newest) if newest.kept.uid != *uid => KubeError::Stale,
             _ => error,
         }
     }

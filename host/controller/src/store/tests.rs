@@ -1,5 +1,6 @@
 //! The cache's guarantees, by sequences of events.
 
+use joch_core::manifest::WatchData;
 use joch_core::object::Gvk;
 use kube::api::DynamicObject;
 use serde_json::json;
@@ -24,7 +25,17 @@ fn object(name: &str, version: u64, owner: &str) -> Arc<Cached> {
         }
     }))
     .unwrap();
-    Cached::new(&kind(), object).unwrap()
+    Cached::new(&kind(), object, &WatchData::Full).unwrap()
+}
+
+/// An object of which two fields are kept.
+fn masked(version: u64, shown: &str, hidden: &str) -> Arc<Cached> {
+    let object = serde_json::from_value(json!({
+        "metadata": {"name": "m", "namespace": "a", "resourceVersion": version.to_string()},
+        "data": {"shown": shown, "hidden": hidden},
+    }));
+    let data = WatchData::Metadata.and_field("/data/shown").and_field("/data/none");
+    Cached::new(&kind(), object.unwrap(), &data).unwrap()
 }
 
 fn version_of(store: &Store, name: &str) -> Option<String> {
@@ -48,6 +59,22 @@ fn an_older_or_equal_state_changes_nothing() {
     let change = store.learn(key("m"), object("m", 6, "o")).unwrap();
     assert_eq!(change.old.unwrap().resource_version, "5");
     assert_eq!(version_of(&store, "m").as_deref(), Some("6"));
+}
+
+#[test]
+fn a_change_of_nothing_that_is_kept_is_held_and_not_told() {
+    let mut store = Store::default();
+    assert!(store.learn(key("m"), masked(5, "a", "b")).is_some());
+    assert!(store.learn(key("m"), masked(6, "a", "c")).is_none(), "only what is left out changed");
+    assert_eq!(version_of(&store, "m").as_deref(), Some("6"));
+    assert!(store.learn(key("m"), masked(7, "d", "c")).is_some());
+    let held = store.get(&key("m")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&held.json).unwrap();
+    assert_eq!(value["data"], json!({"shown": "d"}));
+    assert_eq!(value["kind"], "ConfigMap");
+    // Of whole objects, and of those by metadata, every version counts: the rest of it may have changed.
+    assert!(store.learn(key("o"), object("o", 1, "o")).is_some());
+    assert!(store.learn(key("o"), object("o", 2, "o")).is_some());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use joch_core::grant::{KubeCall, Verb};
 use joch_core::port::{self, Json, KubeError, Operation};
+use joch_core::projection::keep;
 use joch_fake::{Change, Operation as Fake, Propagation};
 use serde_json::{Value, json};
 
@@ -36,7 +37,9 @@ pub(super) fn write(
         operation,
     });
     let stored = stored.map_err(|error| refusal(error, &key))?;
-    Ok(if deletes { "".into() } else { stored.to_string().into() })
+    // As the host answers: with what it keeps of the kind.
+    let data = setting.cached(&key.kind).unwrap_or_default();
+    Ok(if deletes { "".into() } else { keep(stored, &data).to_string().into() })
 }
 
 fn operation(setting: &Setting, operation: Operation, owned: bool) -> Result<Fake, KubeError> {

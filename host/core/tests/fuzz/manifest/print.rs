@@ -59,19 +59,27 @@ fn controller(spec: &ControllerSpec) -> Value {
     let status = &spec.status;
     let watch = spec.watch.iter().map(|watch| {
         let by = if watch.by == WakeBy::Owner { "owner" } else { "read" };
-        let data = if watch.data == WatchData::Full { "full" } else { "metadata" };
-        json!({"kind": watch.kind.to_string(), "by": by, "data": data})
+        json!({"kind": watch.kind.to_string(), "by": by, "data": data(&watch.data)})
     });
     json!({
         "name": spec.name,
         "primary": spec.primary,
         "also": spec.also,
+        "data": data(&spec.data),
         "watch": watch.collect::<Vec<_>>(),
         "finalizer": spec.finalizer,
         "finalizer-timeout": spec.finalizer_timeout.to_string(),
         "status": {"phase": status.phase, "started": status.started, "finished": status.finished,
                    "running": status.running, "terminal": status.terminal},
     })
+}
+
+fn data(data: &WatchData) -> Value {
+    match data {
+        WatchData::Full => json!("full"),
+        WatchData::Metadata => json!("metadata"),
+        WatchData::Fields(pointers) => json!(pointers),
+    }
 }
 
 fn namespaces(namespaces: &Namespaces) -> Value {

@@ -27,7 +27,9 @@ track = "0.1"
 name = "task"
 primary = { group = "kubetask.io", version = "v1alpha1", kind = "Task" }
 also = [{ group = "batch", version = "v1", kind = "CronJob" }]
-watch = [{ kind = "batch/v1/Job", by = "owner" }, { kind = "v1/ConfigMap", by = "read", data = "metadata" }]
+watch = [{ kind = "batch/v1/Job", by = "owner" }, { kind = "v1/ConfigMap", by = "read", data = "metadata" },
+    { kind = "v1/Node", by = "read", data = ["/spec/a~1b", "/status"] }]
+data = ["/spec"]
 finalizer = "example.com/clean-up"
 finalizer-timeout = "30s"
 status = { phase = "phase", started = ["startTime", "startedAt"], finished = ["finishedAt"],
