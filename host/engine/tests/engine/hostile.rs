@@ -12,8 +12,8 @@ use joch_core::quantity::{Bytes, Time};
 use tracing::instrument::WithSubscriber as _;
 
 use crate::guest::{
-    DONE, FILL, GET, GROW, Guest, HOARD, HUGE_ARGUMENT, LOG_FOREVER, LOG_THOUSAND, LOOP,
-    OUT_OF_BOUNDS, PANIC, RECURSE, UNREACHABLE,
+    DEEP, DONE, FILL, GET, GROW, Guest, HOARD, HUGE_ARGUMENT, LOG_FOREVER, LOG_THOUSAND, LOOP,
+    OUT_OF_BOUNDS, PANIC, RECURSE, TABLE, UNREACHABLE,
 };
 use crate::session::{Fake, call, engine, limits, plugin};
 
@@ -137,6 +137,18 @@ async fn a_panic_in_rust_is_told_by_message_and_place_alone() {
 async fn endless_recursion_is_a_trap_that_names_the_stack() {
     let text = trap(RECURSE).await;
     assert!(text.contains("stack"), "{text}");
+}
+
+#[tokio::test]
+async fn a_recursion_that_needs_more_than_the_stack_ends_before_its_own_end() {
+    let text = trap(DEEP).await;
+    assert!(text.contains("stack"), "{text}");
+}
+
+#[tokio::test]
+async fn a_table_is_bounded() {
+    let text = trap(TABLE).await;
+    assert!(text.contains("table elements"), "{text}");
 }
 
 #[tokio::test]
