@@ -103,6 +103,32 @@ fn events_are_bounded_per_reconcile() -> Result<()> {
 }
 
 #[test]
+fn events_are_bounded_per_second() -> Result<()> {
+    on_cluster("bounds::events_rate", async |cluster| {
+        let limit = format!("{LIMITS}\nevents = 1000");
+        let stage = puppet::stage(cluster, "bounds::events_rate", &[(LIMITS, &limit)]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let event = json!({"reason": "Again", "message": "It is so."});
+        let run = puppet.plays(&host, json!([{"times": 300, "event": event}])).await?;
+        let told = run.steps.iter().filter(|step| step.ok).count();
+        ensure!((50..250).contains(&told), "{told} of {}", run.steps.len());
+        let refused = |step: &&joch_tests::puppet::Step| !step.ok;
+        let first = run.steps.iter().find(refused).context("none was refused")?;
+        let why = (first.error.as_str(), first.text.as_str());
+        ensure!(why == ("overLimit", "10 Events per second of one plugin"), "{first:?}");
+        let refused = run.steps.iter().filter(refused).count();
+        let (_, metrics) = host.page("/metrics").await?;
+        let line = "joch_plugin_events_dropped_total{plugin=\"puppet\"} ";
+        let dropped = metrics.lines().find_map(|found| found.strip_prefix(line));
+        let dropped: usize = dropped.with_context(|| metrics.clone())?.parse()?;
+        // Those that the API server was too slow for are dropped as well.
+        ensure!(dropped >= refused, "{dropped} of {refused} are counted");
+        Ok(())
+    })
+}
+
+#[test]
 fn api_calls_wait_for_the_plugins_rate_and_are_refused_beyond_it() -> Result<()> {
     on_cluster("bounds::rate", async |cluster| {
         let limit = format!("{LIMITS}\napi-per-second = 1");

@@ -168,26 +168,20 @@ async fn quiet(stage: &Stage, wanted: Option<&State>) -> Result<Vec<Value>> {
     .await
 }
 
-/// Why a plan fails, told of the smallest part of it that still does: faults are left out one at a time for
-/// as long as that changes nothing. One that fails by chance only may come out larger than it has to be.
+/// Why a plan fails, told of the smallest part of it that still does.
 async fn smallest(
     cluster: &Cluster,
     name: &str,
-    mut plan: Plan,
+    plan: Plan,
     wanted: &State,
-    mut why: anyhow::Error,
+    why: anyhow::Error,
 ) -> Result<anyhow::Error> {
     let mut tried = 0;
-    let mut place = 0;
-    while place < plan.0.len() {
-        let mut fewer = plan.clone();
-        fewer.0.remove(place);
+    let fails = async |fewer: &Plan| {
         tried += 1;
-        match run(cluster, &format!("{name}-less-{tried}"), &fewer, Some(wanted)).await {
-            Ok(_) => place += 1,
-            Err(still) => (plan, why) = (fewer, still),
-        }
-    }
+        run(cluster, &format!("{name}-less-{tried}"), fewer, Some(wanted)).await.err()
+    };
+    let (plan, why) = plan.shrunk(why, fails).await;
     let text = serde_json::to_string(&plan)?;
     Ok(why.context(format!("the smallest plan, for faults/regressions.json: {text}")))
 }

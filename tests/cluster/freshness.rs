@@ -66,6 +66,13 @@ fn with_watches_behind_by_seconds_nothing_is_made_twice_and_no_status_is_wrong()
         // The overlay knows the Jobs: they are not even asked to be made again.
         let posts = stage.proxy.record().posts("jobs", &stage.namespace);
         ensure!(posts == names.len(), "{posts} POSTs");
+        // Nor is any of them read live: a miss would be confirmed, and hide that a write was not learnt.
+        let read: Vec<_> = { entries.iter() }
+            .filter(|it| {
+                it.request.verb == "get" && it.request.resource == "jobs" && it.succeeded()
+            })
+            .collect();
+        ensure!(read.is_empty(), "own Jobs were read live: {read:?}");
         let confirmed = entries.iter().any(|entry| {
             entry.request.verb == "get" && entry.request.resource == "agents" && entry.succeeded()
         });

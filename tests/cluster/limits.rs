@@ -117,6 +117,10 @@ fn each_hostile_guest_is_stopped_at_its_bound_and_its_neighbour_misses_nothing()
             .filter(hello)
             .collect();
         ensure!(failed.is_empty(), "{failed:?}");
+        // How late a guest was stopped is told: that of the one that computed, within two ticks.
+        let late = "joch_plugin_late_ticks{plugin=\"puppet\"} ";
+        let late = metrics.lines().find_map(|line| line.strip_prefix(late));
+        ensure!(matches!(late, Some("1" | "2")), "stopped at tick {late:?} after its deadline");
         // A wait for the API server is nobody's fault, whoever waits.
         let line = "joch_plugin_failures_total{plugin=\"puppet\",category=\"WallLimit\",blame=\"cluster\"}";
         ensure!(metrics.contains(line), "{line} is not in {metrics}");

@@ -2,6 +2,7 @@
 
 mod admin;
 mod authority;
+mod backoff;
 mod bad_plugins;
 mod bounds;
 mod breakers;

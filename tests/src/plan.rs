@@ -14,6 +14,29 @@ use crate::proxy::{Action, ApiRequest};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan(pub Vec<Fault>);
 
+impl Plan {
+    /// The smallest part of a plan that still fails, and why it does: faults are left out one at a time for
+    /// as long as that changes nothing. `fails` runs a plan and says why it failed, if it did. A plan that
+    /// fails by chance only may come out larger than it has to be.
+    pub async fn shrunk<E>(
+        self,
+        why: E,
+        mut fails: impl AsyncFnMut(&Self) -> Option<E>,
+    ) -> (Self, E) {
+        let (mut plan, mut why) = (self, why);
+        let mut place = 0;
+        while place < plan.0.len() {
+            let mut fewer = plan.clone();
+            fewer.0.remove(place);
+            match fails(&fewer).await {
+                Some(still) => (plan, why) = (fewer, still),
+                None => place += 1,
+            }
+        }
+        (plan, why)
+    }
+}
+
 /// One thing that goes wrong, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -189,6 +212,23 @@ mod tests {
         assert_eq!(execution.act(&post, now), Action::Swallow);
         assert_eq!(execution.act(&post, now), Action::SwallowAnswer);
         assert_eq!(*execution.kills().borrow(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_plan_is_shrunk_to_the_faults_that_it_takes() {
+        let plan = Plan((1..=6).map(|nth| fault(nth, Effect::KillBefore)).collect());
+        let mut tried = 0;
+        // It takes the second and the fifth together, and says how many there were.
+        let fails = async |plan: &Plan| {
+            tried += 1;
+            let has = |nth| plan.0.iter().any(|fault| fault.call.nth == nth);
+            (has(2) && has(5)).then_some(plan.0.len())
+        };
+        let (smallest, why) = plan.shrunk(6, fails).await;
+        let left: Vec<u32> = smallest.0.iter().map(|fault| fault.call.nth).collect();
+        assert_eq!((left, why, tried), (vec![2, 5], 2, 6));
+        let nothing = Plan(Vec::new()).shrunk("it fails by itself", async |_| None).await;
+        assert_eq!(nothing, (Plan::default(), "it fails by itself"));
     }
 
     #[test]

@@ -152,3 +152,21 @@ impl Kinds {
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_kinds_that_are_not_served_are_remembered_and_no_more() {
+        let service = tower::service_fn(async |_: http::Request<kube::client::Body>| {
+            Ok::<_, tower::BoxError>(http::Response::new(kube::client::Body::empty()))
+        });
+        let kinds = Kinds::new(Client::new(service, "here"));
+        for number in 0..MISSING + 10 {
+            let kind = format!("v1/Kind{number}").parse().unwrap();
+            assert_eq!(kinds.not_served(&kind), None);
+        }
+        assert!(lock(&kinds.missing).len() <= MISSING);
+    }
+}

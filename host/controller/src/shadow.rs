@@ -88,5 +88,9 @@ mod tests {
         assert_eq!(recent.len(), KEPT);
         assert!(recent.iter().all(|text| text.len() <= LONGEST));
         assert!(recent[0].starts_with("create ConfigMap a/99 "), "{}", recent[0]);
+        for number in 0..=REMEMBERED {
+            log.record("delete", &key(number), "");
+        }
+        assert!(lock(&log.0).seen.len() <= REMEMBERED);
     }
 }

@@ -1,9 +1,12 @@
 //! `reader`: single objects in three freshnesses, and queries.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use futures::StreamExt as _;
 use joch_tests::host::Host;
-use joch_tests::puppet::{self, Puppet};
+use joch_tests::proxy::{Action, ApiRequest};
+use joch_tests::puppet::{self, Puppet, Run};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
@@ -103,6 +106,46 @@ fn the_three_freshnesses_differ_when_the_cache_lags() -> Result<()> {
         }
         ensure!(run.answer(3)?["data"]["a"] == "2", "{run:?}");
         Ok(())
+    })
+}
+
+#[test]
+fn a_change_while_the_reconcile_goes_on_that_read_the_object_leads_to_another_one() -> Result<()> {
+    on_cluster("capabilities::meanwhile", async |cluster| {
+        let inject = |request: &ApiRequest| {
+            let slow = request.verb == "get" && request.name.as_deref() == Some("slow");
+            if slow { Action::Delay(Duration::from_secs(2)) } else { Action::Pass }
+        };
+        let test = "capabilities::meanwhile";
+        let stage = Stage::with_faults(cluster, test, &["puppet"], inject).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        config_map(&stage, json!({"metadata": {"name": "m"}, "data": {"a": "1"}})).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        puppet.played(&host, 1).await?;
+        let script = json!([get("m", "confirmed"), get("slow", "live")]);
+        let generation = puppet.edit(script).await?;
+        let runs = || -> Result<Vec<Run>> {
+            let runs = puppet::runs(&host.log()?, "p").into_iter();
+            Ok(runs.filter(|run| run.generation == generation).collect())
+        };
+        eventually("the object is read", LONG, async || {
+            let runs = runs()?;
+            let first = runs.first().context("not yet")?;
+            ensure!(first.answer(0)?["data"]["a"] == "1", "{first:?}");
+            Ok(())
+        })
+        .await?;
+        let patch = Patch::Merge(json!({"data": {"a": "2"}}));
+        config_maps(&stage).patch("m", &PatchParams::default(), &patch).await?;
+        let first = runs()?.into_iter().next().context("it is gone")?;
+        ensure!(first.outcome.is_none(), "the change came too late: {first:?}");
+        eventually("it is read again", LONG, async || {
+            let runs = runs()?;
+            let second = runs.get(1).context("not yet")?;
+            ensure!(second.answer(0)?["data"]["a"] == "2", "{second:?}");
+            Ok(())
+        })
+        .await
     })
 }
 

@@ -6,7 +6,9 @@ use joch_tests::proxy::{Action, ApiRequest};
 use joch_tests::puppet::{self, Puppet};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
+use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{NEVER, config_map, config_maps, denials, denied, with};
@@ -215,5 +217,31 @@ fn subresources_are_written_apart_and_granted_apart() -> Result<()> {
         let none: Option<ConfigMap> = config_maps(&stage).get_opt("x").await?;
         ensure!(none.is_none(), "{none:?}");
         Ok(())
+    })
+}
+
+#[test]
+fn an_apply_of_what_is_in_force_is_not_sent() -> Result<()> {
+    on_cluster("capabilities::in_force", async |cluster| {
+        let stage = puppet::stage(cluster, "capabilities::in_force", &[]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let apply = |text: &str| json!({"apply": map("m", json!({"body": {"data": {"a": text}}}))});
+        let sent = || stage.proxy.record().writes_to("configmaps", &stage.namespace, "m", 0).len();
+        puppet.plays(&host, json!([apply("1"), apply("1")])).await?.answer(1)?;
+        let run = puppet.plays(&host, json!([apply("1")])).await?;
+        ensure!(run.answer(0)?["data"]["a"] == "1", "{run:?}");
+        ensure!(sent() == 1, "sent {} times", sent());
+        puppet.plays(&host, json!([apply("2")])).await?.answer(0)?;
+        ensure!(sent() == 2, "another document: sent {} times", sent());
+
+        let other = Patch::Merge(json!({"metadata": {"labels": {"by": "somebody"}}}));
+        config_maps(&stage).patch("m", &PatchParams::default(), &other).await?;
+        eventually("it is sent again after somebody else's write", LONG, async || {
+            puppet.plays(&host, json!([apply("2")])).await?.answer(0)?;
+            ensure!(sent() == 3, "sent {} times", sent());
+            Ok(())
+        })
+        .await
     })
 }

@@ -10,11 +10,12 @@ use joch_tests::proxy::{Action, ApiRequest, Faults};
 use joch_tests::puppet::{self, Puppet};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
+use joch_tests::wait::{LONG, eventually};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
-use super::{define, definition, told, undefine, until_answered, until_metric, until_state};
+use super::{DOLL, define, definition, told, undefine, until_answered, until_metric, until_state};
 use crate::hello::{greeting, until_text};
 
 const WAITING: &str = "WaitingFor test.joch.dev/v1alpha1/Puppet";
@@ -141,6 +142,37 @@ fn a_kind_that_is_served_otherwise_when_its_watch_is_taken_up_again_is_looked_up
         let violations = overlaps(&host.log()?.reconciles());
         ensure!(violations.is_empty(), "{violations:?}");
         Ok(())
+    })
+}
+
+#[test]
+fn a_kind_that_nobody_watches_is_looked_up_anew_when_it_is_served_otherwise() -> Result<()> {
+    on_bare_cluster("kinds::unwatched", async |cluster| {
+        let test = "kinds::unwatched";
+        cluster.apply(&puppet::definitions(), None).await?;
+        // Nothing but the calls themselves tells that the kind is another one.
+        let watch = "    { kind = \"test.joch.dev/v1alpha1/Doll\", by = \"read\" },\n";
+        let stage = puppet::stage(cluster, test, &[(DOLL, ""), (watch, "")]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let kind = "test.joch.dev/v1alpha1/Doll";
+        let ask = json!([{"get": {"kind": kind, "name": "d", "fresh": "live"}}]);
+        let run = puppet.plays(&host, ask.clone()).await?;
+        ensure!(run.refusal(0)?.0 == "notFound", "{run:?}");
+
+        undefine(cluster, "dolls.test.joch.dev").await?;
+        define(cluster, test, &definition("Doll", &[("dolls", "dollies")])?).await?;
+        let named = GroupVersionKind::gvk("test.joch.dev", "v1alpha1", "Doll");
+        let resource = ApiResource::from_gvk_with_plural(&named, "dollies");
+        let api = Api::namespaced_with(stage.client.clone(), &stage.namespace, &resource);
+        let doll = json!({"apiVersion": "test.joch.dev/v1alpha1", "kind": "Doll",
+            "metadata": {"name": "d"}, "spec": {}});
+        create(&api, &doll).await?;
+        eventually("it is read where it is now", LONG, async || {
+            let run = puppet.plays(&host, ask.clone()).await?;
+            run.answer(0).map(drop)
+        })
+        .await
     })
 }
 

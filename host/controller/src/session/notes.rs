@@ -143,6 +143,36 @@ fn cut(mut message: String) -> String {
 mod tests {
     use super::*;
 
+    /// Notes that are never answered, and the metrics that count them.
+    fn unanswered() -> (Notes, Metrics) {
+        let service = tower::service_fn(|_: http::Request<kube::client::Body>| {
+            std::future::pending::<Result<http::Response<kube::client::Body>, tower::BoxError>>()
+        });
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
+        (Notes::new(Client::new(service, "here"), metrics.clone()), metrics)
+    }
+
+    #[tokio::test]
+    async fn events_that_are_not_answered_are_bounded_and_the_next_ones_are_counted() {
+        let (notes, metrics) = unanswered();
+        let key = ObjectKey { kind: "v1/Pod".parse().unwrap(), namespace: None, name: "p".into() };
+        for _ in 0..UNDER_WAY + 3 {
+            let note = Note { warning: true, reason: "Told".into(), message: "m".into() };
+            notes.publish("it", "c", &key, "uid", note).unwrap();
+        }
+        let plugin = PluginLabels { plugin: "it".into() };
+        assert_eq!(metrics.events_dropped.get_or_create(&plugin).get(), 3);
+    }
+
+    #[tokio::test]
+    async fn so_many_denials_are_told_apart_and_no_more() {
+        let (notes, _) = unanswered();
+        for number in 0..DENIALS + 10 {
+            notes.denied("it", "c", &number.to_string());
+        }
+        assert!(lock(&notes.denials).len() <= DENIALS);
+    }
+
     #[test]
     fn messages_are_cut_between_characters() {
         assert_eq!(cut("short".into()), "short");

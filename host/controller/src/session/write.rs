@@ -303,6 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn so_many_applies_are_remembered_and_no_more() {
+        let key = |number: usize| ObjectKey {
+            kind: "v1/ConfigMap".parse().unwrap(),
+            namespace: None,
+            name: number.to_string(),
+        };
+        let mut applied = Applied::default();
+        for number in 0..=REMEMBERED {
+            applied.remember(key(number), 1, "7".into());
+        }
+        assert!(applied.0.len() <= REMEMBERED);
+        assert!(applied.is_in_force(&key(REMEMBERED), 1, "7"), "the last one is");
+    }
+
+    #[test]
     fn metadata_of_a_document_is_set_and_removed() {
         let mut document = json!({});
         set_version(&mut document, Some("3"));

@@ -29,9 +29,25 @@ fn wakes_of_a_waiting_key_collapse() {
         queue.wake("a", lane, now);
     }
     assert_eq!(queue.depth(), 1);
+    // It has one place in each lane at most, however often it is woken (G10).
+    assert_eq!((queue.backlog.len(), queue.fresh.len()), (1, 1));
     assert_eq!(queue.take(now), Some("a"));
     queue.finish("a", Next::OnChange, now);
     assert_eq!(queue.take(now), None);
+}
+
+#[test]
+fn a_key_that_wants_another_turn_at_once_gets_it_behind_those_that_wait() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    for key in ["a", "b", "c"] {
+        queue.wake(key, Lane::Fresh, now);
+    }
+    let turns = (0..6).filter_map(|_| {
+        let key = queue.take(now)?;
+        queue.finish(key, Next::At(now), now);
+        Some(key)
+    });
+    assert_eq!(turns.collect::<Vec<_>>(), ["a", "b", "c", "a", "b", "c"]);
 }
 
 #[test]

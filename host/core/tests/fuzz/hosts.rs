@@ -252,6 +252,8 @@ fn text_is_one_pattern_or_refused(text: &str) {
             assert_eq!(printed.parse::<HostPattern>().as_ref(), Ok(&pattern), "{text:?}");
             assert!(printed.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?} is {printed:?}");
             assert!(printed.len() <= text.len() + 30, "{text:?} is {printed:?}");
+            // An address has its own brackets and no others.
+            assert!(text.matches(['[', ']']).count() <= 2, "{text:?} is {printed:?}");
         }
         Err(error) => assert!(error.to_string().contains(&format!("{text:?}")), "{error}"),
     }

@@ -91,6 +91,23 @@ pub(crate) const RECURSE: Guest = Guest {
     ..DONE
 };
 
+/// Calls itself 40,000 times: each of the frames takes 16 bytes at least.
+pub(crate) const DEEP: Guest = Guest {
+    items: "(func $down (param i32) (result i32)
+              (if (result i32) (local.get 0)
+                (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1)))))
+                (else (i32.const 0))))",
+    body: "(drop (call $down (i32.const 40000)))",
+    ..DONE
+};
+
+/// Takes 70,000 elements of a table.
+pub(crate) const TABLE: Guest = Guest {
+    items: "(table $all 1 funcref)",
+    body: "(drop (table.grow $all (ref.null func) (i32.const 70000)))",
+    ..DONE
+};
+
 /// Reads an object, whatever comes of it.
 pub(crate) const GET: Guest = Guest {
     imports: r#"(import "joch:kube/reader@0.1.0" "get"

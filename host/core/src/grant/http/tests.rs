@@ -60,6 +60,7 @@ fn texts_that_are_no_patterns_are_refused_by_name() {
         ("a.io::80", "no port"),
         ("[::1", "no port"),
         ("[a.io]", "no IPv6"),
+        ("[[::1]]", "no IPv6"),
         ("127.1", "no IPv4"),
         ("2130706433", "no IPv4"),
         ("0x7f.0x1", "no IPv4"),
