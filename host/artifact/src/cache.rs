@@ -14,7 +14,8 @@ use joch_core::name::Digest;
 use sha2::{Digest as _, Sha256};
 
 const SUFFIX: &str = ".cwasm";
-/// How much of a file is read at once.
+/// How much of a file is read or written at once. The system's cache holds a file in the pieces it was written
+/// in, and maps whole ones: of large pieces, the host would have code resident that is never called.
 const PIECE: usize = 64 << 10;
 
 /// How much a cache keeps.
@@ -120,7 +121,7 @@ impl CompileCache {
         let path = self.folder.join(name);
         let write = || -> io::Result<()> {
             let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(&self.folder)?;
-            file.write_all(code)?;
+            code.chunks(PIECE).try_for_each(|piece| file.write_all(piece))?;
             file.as_file().sync_all()?;
             file.persist(&path)?;
             File::open(&self.folder)?.sync_all()

@@ -15,7 +15,8 @@ use crate::package::{MAX_FILE, Package, PackageError};
 
 /// The largest settings file, in bytes.
 const MAX_CONFIG: u64 = 1 << 20;
-/// A file that changed so recently may change again without its time stamp showing it.
+/// A file that changed so recently may change again without its time stamp showing it, and what is wrong with
+/// it may be that it is not written to its end.
 const SETTLED: Duration = Duration::from_millis(50);
 
 /// Why a file of the folder cannot be used.
@@ -96,13 +97,16 @@ impl FolderEntry {
 pub(crate) struct Reader {
     plugins: HashMap<PathBuf, Memo<Found>>,
     configs: HashMap<PathBuf, Memo<Option<Arc<str>>>>,
+    /// After the first look, unfinished files are waited for.
+    patient: bool,
 }
 
 /// What is known of a file, and the stamp it had; none if the stamp cannot be relied on.
 #[derive(Debug)]
 struct Memo<T> {
     stamp: Option<Stamp>,
-    result: Result<T, EntryError>,
+    /// None for a new file that is not written to its end.
+    result: Option<Result<T, EntryError>>,
 }
 
 /// Tells one state of a file from another without reading it.
@@ -118,6 +122,8 @@ struct Stamp {
 struct Content {
     content: Vec<u8>,
     stamp: Option<Stamp>,
+    /// It was written a moment ago.
+    fresh: bool,
 }
 
 impl Reader {
@@ -129,10 +135,10 @@ impl Reader {
         paths.retain(|path| is_plugin(path));
         paths.sort();
         let entries: Vec<FolderEntry> =
-            paths.into_iter().filter_map(|path| self.entry(path)).collect();
-        let config = |entry: &FolderEntry| config_path(&entry.path);
-        self.plugins.retain(|path, _| entries.iter().any(|entry| entry.path == *path));
-        self.configs.retain(|path, _| entries.iter().any(|entry| config(entry) == *path));
+            paths.iter().filter_map(|path| self.entry(path.clone())).collect();
+        self.plugins.retain(|path, _| paths.contains(path));
+        self.configs.retain(|path, _| paths.iter().any(|plugin| config_path(plugin) == *path));
+        self.patient = true;
         Ok(entries)
     }
 
@@ -143,14 +149,15 @@ impl Reader {
     }
 
     fn entry(&mut self, path: PathBuf) -> Option<FolderEntry> {
-        let plugin = look(&mut self.plugins, &path, MAX_FILE, |bytes| {
+        let patient = self.patient;
+        let plugin = look(&mut self.plugins, &path, MAX_FILE, patient, |bytes| {
             let package = Package::read(bytes)
                 .map_err(|source| EntryError::Plugin { path: path.clone(), source })?;
             let size = package.size();
             Ok(Found { digest: package.digest, size, manifest: Arc::new(package.manifest) })
         })?;
         let beside = config_path(&path);
-        let config = look(&mut self.configs, &beside, MAX_CONFIG, |bytes| {
+        let config = look(&mut self.configs, &beside, MAX_CONFIG, patient, |bytes| {
             config_text(bytes)
                 .map(Some)
                 .map_err(|reason| EntryError::Config { path: beside.clone(), reason })
@@ -159,11 +166,13 @@ impl Reader {
     }
 }
 
-/// The remembered result if the file is as it was, a new one otherwise; none if there is no such file.
+/// The remembered result if the file is as it was, a new one otherwise; none if there is no such file. A file
+/// that cannot be used, but was written a moment ago, is as it was before until it is left alone, if `patient`.
 fn look<T: Clone>(
     known: &mut HashMap<PathBuf, Memo<T>>,
     path: &Path,
     limit: u64,
+    patient: bool,
     parse: impl FnOnce(Vec<u8>) -> Result<T, EntryError>,
 ) -> Option<Result<T, EntryError>> {
     let found = match fs::metadata(path) {
@@ -176,15 +185,20 @@ fn look<T: Clone>(
     };
     let stamp = Stamp::of(&found);
     if let Some(memo) = known.get(path).filter(|memo| memo.stamp == Some(stamp)) {
-        return Some(memo.result.clone());
+        return memo.result.clone();
     }
     let memo = match read(path, limit) {
-        Ok(Content { content, stamp }) => Memo { stamp, result: parse(content) },
-        Err(error) => Memo { stamp: Some(stamp), result: Err(error) },
+        Ok(Content { content, stamp, fresh }) => match parse(content) {
+            Err(_) if fresh && patient => {
+                Memo { stamp: None, result: known.remove(path).and_then(|memo| memo.result) }
+            }
+            result => Memo { stamp, result: Some(result) },
+        },
+        Err(error) => Memo { stamp: Some(stamp), result: Some(Err(error)) },
     };
     let result = memo.result.clone();
     known.insert(path.to_owned(), memo);
-    Some(result)
+    result
 }
 
 fn read(path: &Path, limit: u64) -> Result<Content, EntryError> {
@@ -202,7 +216,7 @@ fn read(path: &Path, limit: u64) -> Result<Content, EntryError> {
     if before.len() > limit {
         return Err(too_large(before.len()));
     }
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default());
     (&file).take(limit.saturating_add(1)).read_to_end(&mut content).map_err(failed)?;
     if content.len() as u64 > limit {
         return Err(too_large(content.len() as u64));
@@ -210,7 +224,9 @@ fn read(path: &Path, limit: u64) -> Result<Content, EntryError> {
     let after = Stamp::of(&file.metadata().map_err(failed)?);
     let age = before.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
     let settled = after == Stamp::of(&before) && age.is_some_and(|age| age > SETTLED);
-    Ok(Content { content, stamp: settled.then_some(after) })
+    // A time stamp of the future never becomes old.
+    let fresh = !settled && age.is_some();
+    Ok(Content { content, stamp: settled.then_some(after), fresh })
 }
 
 impl Stamp {

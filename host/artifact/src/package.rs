@@ -1,7 +1,6 @@
 //! A plugin's file as a whole: bytes, digest and manifest; and how a manifest is put into a component.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use joch_core::frame::{self, SECTION};
 use joch_core::manifest::{Manifest, ManifestError};
 use joch_core::name::Digest;
@@ -39,7 +38,7 @@ pub struct Package {
     /// What the plugin says about itself.
     pub manifest: Manifest,
     /// The component.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 impl Package {

@@ -2,6 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
@@ -126,6 +127,70 @@ async fn a_half_written_file_is_an_error_until_it_is_whole() {
     expect(&mut watch, "sample=2").await;
     fs::write(&path, b"").unwrap();
     expect(&mut watch, "sample!").await;
+}
+
+/// A folder with a plugin, in which nothing is waited for that does not have to be.
+fn hasty(debounce: Duration) -> (TempDir, std::path::PathBuf, FolderWatch) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sample.wasm");
+    fs::write(&path, plugin("1")).unwrap();
+    let options = FolderOptions { debounce, ..BY_EVENTS };
+    let watch = FolderWatch::start(folder.path(), options).unwrap();
+    (folder, path, watch)
+}
+
+#[tokio::test]
+async fn a_whole_file_is_seen_at_once() {
+    // Beyond the test's patience: nothing is seen that waits for it.
+    let (folder, path, mut watch) = hasty(2 * PATIENCE);
+    fs::write(&path, plugin("2")).unwrap();
+    expect(&mut watch, "sample=2").await;
+    let aside = folder.path().join(".aside");
+    fs::write(&aside, plugin("3")).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    expect(&mut watch, "sample=3").await;
+    fs::rename(&path, folder.path().join("renamed.wasm")).unwrap();
+    expect(&mut watch, "renamed=3").await;
+    fs::remove_file(folder.path().join("renamed.wasm")).unwrap();
+    expect(&mut watch, "").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_never_closed_is_seen_after_the_pause() {
+    let (_folder, path, mut watch) = hasty(Duration::from_millis(50));
+    let mut open = fs::File::create(&path).unwrap();
+    open.write_all(&plugin("2")).unwrap();
+    expect(&mut watch, "sample=2").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_written_is_as_it_was_before() {
+    let (folder, path, mut watch) = hasty(Duration::from_millis(1));
+    let whole = plugin("2");
+    for path in [path, folder.path().join("another.wasm")] {
+        let mut open = fs::File::create(&path).unwrap();
+        for piece in whole.chunks(whole.len() / 40) {
+            open.write_all(piece).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let mut state = summary(&watch.state());
+    while state != "another=2 sample=2" {
+        assert!(!state.contains('!'), "{state}");
+        let next = tokio::time::timeout(PATIENCE, watch.changed()).await.unwrap();
+        state = summary(&next.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_whole_files_ends_in_the_newest_state() {
+    let (folder, path, mut watch) = hasty(Duration::from_millis(20));
+    let aside = folder.path().join(".aside");
+    for version in 2..500 {
+        fs::write(&aside, plugin(&version.to_string())).unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+    expect(&mut watch, "sample=499").await;
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 //! # Guarantees
 //! - A refusal is the API server's own: what cannot be asked is unknown, never missing.
 //! - Kinds that the API server does not serve (yet) are left out: the plugin waits for them anyway.
-//! - Bounded: so many questions a plugin, so many under way, each within its time.
+//! - Bounded: so many questions a plugin, so many under way over all plugins, each within its time, in which
+//!   it waits for its turn, too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -22,6 +23,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::Client;
 use kube::api::{Api, PostParams};
+use tokio::sync::Semaphore;
 
 use crate::kinds::{Kinds, Served, lock};
 
@@ -50,6 +52,8 @@ pub struct Accesses {
     /// The namespaces that the host looks at; empty is all.
     namespaces: Vec<String>,
     answers: Mutex<HashMap<Question, (Instant, bool)>>,
+    /// Over all plugins: each question under way is a connection, which is kept for a while afterwards.
+    under_way: Semaphore,
 }
 
 /// One question: this, in this namespace (none: in all, or in the cluster scope).
@@ -65,7 +69,8 @@ impl Accesses {
     #[must_use]
     pub fn new(client: Client, namespaces: Vec<String>) -> Self {
         let kinds = Kinds::new(client.clone());
-        Self { client, kinds, namespaces, answers: Mutex::default() }
+        let (answers, under_way) = (Mutex::default(), Semaphore::new(UNDER_WAY));
+        Self { client, kinds, namespaces, answers, under_way }
     }
 
     /// Asks whether the host may do what it would do for this plugin with this authority.
@@ -118,7 +123,11 @@ impl Accesses {
     ) -> BTreeMap<Gvk, Served> {
         let mut served = BTreeMap::new();
         for kind in kinds {
-            match tokio::time::timeout(PATIENCE, self.kinds.look_up(&kind)).await {
+            let found = async {
+                let _turn = self.under_way.acquire().await;
+                self.kinds.look_up(&kind).await
+            };
+            match tokio::time::timeout(PATIENCE, found).await {
                 Ok(Ok(Some(found))) => drop(served.insert(kind, found)),
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => unknown.push(format!("{kind}: {error}")),
@@ -149,31 +158,41 @@ impl Accesses {
     /// The API server's answer, or the one that it gave a while ago. Once it does not answer, nothing more
     /// is asked.
     async fn answer(&self, question: &Question, down: &AtomicBool) -> Result<bool, String> {
-        let remembered = lock(&self.answers).get(question).copied();
-        if let Some((at, allowed)) = remembered
-            && at.elapsed() < HOLDS
-        {
+        if let Some(allowed) = self.remembered(question) {
+            return Ok(allowed);
+        }
+        let failed = |reason: String| {
+            down.store(true, Ordering::Relaxed);
+            reason
+        };
+        tokio::time::timeout(PATIENCE, self.asked(question, down))
+            .await
+            .map_err(|_| failed(format!("the API server did not answer within {PATIENCE:?}")))?
+            .map_err(failed)
+    }
+
+    async fn asked(&self, question: &Question, down: &AtomicBool) -> Result<bool, String> {
+        let _turn = self.under_way.acquire().await.map_err(|error| error.to_string())?;
+        // Another plugin may have asked the same meanwhile.
+        if let Some(allowed) = self.remembered(question) {
             return Ok(allowed);
         }
         if down.load(Ordering::Relaxed) {
             return Err("the API server does not answer".to_owned());
         }
         let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let (params, review) = (PostParams::default(), question.review());
-        let failed = |reason: String| {
-            down.store(true, Ordering::Relaxed);
-            reason
-        };
-        let allowed = tokio::time::timeout(PATIENCE, reviews.create(&params, &review))
-            .await
-            .map_err(|_| failed(format!("the API server did not answer within {PATIENCE:?}")))?
-            .map_err(|error| failed(error.to_string()))?
-            .status
-            .is_some_and(|status| status.allowed);
+        let answer = reviews.create(&PostParams::default(), &question.review()).await;
+        let status = answer.map_err(|error| error.to_string())?.status;
+        let allowed = status.is_some_and(|status| status.allowed);
         let mut answers = lock(&self.answers);
         answers.retain(|_, (at, _)| at.elapsed() < HOLDS);
         answers.insert(question.clone(), (Instant::now(), allowed));
         Ok(allowed)
+    }
+
+    fn remembered(&self, question: &Question) -> Option<bool> {
+        let (at, allowed) = lock(&self.answers).get(question).copied()?;
+        (at.elapsed() < HOLDS).then_some(allowed)
     }
 }
 

@@ -40,7 +40,10 @@ pub(crate) fn wasmtime_config(config: &EngineConfig, pooled: bool) -> Config {
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(CALL_STACK)
         // Function names suffice; a guest's debug information is not worth parsing at a trap.
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .generate_address_map(false)
+        // Nobody unwinds guests but wasmtime, which has tables of its own.
+        .native_unwind_info(false);
     if pooled {
         let per_component = |count: u32| config.max_instances.saturating_mul(count);
         let mut pool = PoolingAllocationConfig::new();

@@ -77,7 +77,10 @@ impl Engine {
     /// [`LoadError::NotWasm`], [`LoadError::CoreModule`] or [`LoadError::Compile`].
     pub fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         check_preamble(bytes)?;
-        self.shared.wasm.precompile_component(bytes).map_err(|error| compile_error(&error))
+        // With an engine of its own: a compiler keeps its buffers for the next time, megabytes of them.
+        wasmtime::Engine::new(&wasmtime_config(&EngineConfig::default(), false))
+            .and_then(|compiler| compiler.precompile_component(bytes))
+            .map_err(|error| compile_error(&error))
     }
 
     /// Compiles a component and loads it at once, without a file. Blocks as [`Self::compile`] does.

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use joch_artifact::Package;
 use joch_controller::{Leases, PluginObject, PluginWriter, Trial, Version};
 use joch_core::finalizer::{self, Kept};
 use joch_core::lease::Tenure;
@@ -25,7 +24,7 @@ use tracing::{debug, error, info, warn};
 use crate::board::Board;
 use crate::load::{Loader, Refused};
 use crate::record::{Grants, Live, Refusal};
-use crate::wanted::{Attempt, Wanted};
+use crate::wanted::{Artifact, Attempt, Wanted};
 
 /// After what time something that may pass is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -214,24 +213,23 @@ impl Keeper {
             return Err(Refused::RolledBack(why));
         }
         let began = Instant::now();
-        let reach = artifact.clone();
-        let package = tokio::task::spawn_blocking(move || reach.package()).await??;
-        self.make_live(wanted, package, attempt, began, "Loaded").await
+        self.make_live(wanted, artifact, attempt, began, "Loaded").await
     }
 
     async fn make_live(
         &mut self,
         wanted: &Wanted,
-        package: Package,
+        artifact: &Artifact,
         attempt: &Attempt,
         began: Instant,
         reason: &'static str,
     ) -> Result<(), Refused> {
-        let digest = package.digest.to_string();
+        let digest = artifact.digest.to_string();
         let proven =
             self.shared.board.with(&self.name, |record| record.last_good.as_ref() == Some(&digest));
         let loader = &self.shared.loader;
-        let version = loader.load(&self.name, package, attempt, proven).await?;
+        let version =
+            loader.load(&self.name, artifact, attempt, proven, self.live.as_deref()).await?;
         self.install(Arc::new(version), began).await?;
         self.lived = Some(attempt.clone());
         let Some(live) = &self.live else { return Ok(()) };
@@ -322,12 +320,12 @@ impl Keeper {
         let known = self.shared.board.with(&self.name, |record| record.last_good.clone());
         let (None, Some(digest), Ok(grants)) = (&self.live, known, &wanted.grants) else { return };
         let began = Instant::now();
-        let Some(package) = self.shared.loader.remembered(digest.clone()).await else {
+        let Some(artifact) = self.shared.loader.remembered(digest.clone()).await else {
             warn!(plugin = %self.name, digest, "the last good version is not known any more");
             return;
         };
         let attempt = Attempt {
-            digest: package.digest,
+            digest: artifact.digest,
             pin: None,
             grants: grants.clone(),
             limits: wanted.limits.clone(),
@@ -335,7 +333,7 @@ impl Keeper {
             mode: wanted.mode,
         };
         let refusal = self.shared.board.with(&self.name, |record| record.refusal.clone());
-        if let Err(error) = self.make_live(wanted, package, &attempt, began, "FellBack").await {
+        if let Err(error) = self.make_live(wanted, &artifact, &attempt, began, "FellBack").await {
             warn!(plugin = %self.name, digest, %error, "the last good version cannot be used either");
         }
         self.shared.board.with(&self.name, |record| record.refusal = refusal);
@@ -469,13 +467,7 @@ impl Keeper {
         let artifact = wanted.filter(runs).and_then(|wanted| wanted.artifact.as_ref().ok());
         let Some(artifact) = artifact.filter(|it| self.warmed != Some(it.digest)) else { return };
         self.warmed = Some(artifact.digest);
-        let reach = artifact.clone();
-        let warmed = match tokio::task::spawn_blocking(move || reach.package()).await {
-            Ok(Ok(package)) => self.shared.loader.warm(package).await,
-            Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = warmed {
+        if let Err(error) = self.shared.loader.warm(artifact).await {
             // Whoever runs it says so in its object.
             debug!(plugin = %self.name, %error, "its version cannot be made ready");
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use joch_artifact::{CompileCache, EntryError, Package};
 use joch_controller::{Accesses, NotClaimed, Registry, RegistryError, ShadowLog, Trial, Version};
-use joch_core::authority::GrantError;
-use joch_core::manifest::Unserved;
+use joch_core::authority::{Authority, GrantError};
+use joch_core::manifest::{Manifest, Unserved};
 use joch_core::name::{Digest, PluginName};
 use joch_core::object::Gvk;
 use joch_core::outcome::Failure;
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::progress;
-use crate::wanted::{self, Attempt};
+use crate::wanted::{self, Artifact, Attempt};
 
 /// The compile cache keeps components themselves under this key, so that the version to return to is
 /// still there when its source is gone.
@@ -116,18 +116,19 @@ pub(crate) struct Loader {
 
 impl Loader {
     /// Makes a version callable under the plugin's name, with what the operator says about it. `proven`:
-    /// it passed its probation before.
+    /// it passed its probation before. `live`: the version that it would replace.
     ///
     /// # Errors
     /// [`Refused`], in one sentence.
     pub(crate) async fn load(
         &self,
         name: &PluginName,
-        package: Package,
+        artifact: &Artifact,
         attempt: &Attempt,
         proven: bool,
+        live: Option<&Version>,
     ) -> Result<Version, Refused> {
-        let Package { digest, mut manifest, bytes } = package;
+        let (digest, mut manifest) = (artifact.digest, artifact.manifest.as_ref().clone());
         manifest.served_by(TRACKS)?;
         let Attempt { grants, limits, config, mode, .. } = attempt;
         // The Plugin object's name is the identity; one artifact may run under two names.
@@ -135,15 +136,11 @@ impl Loader {
         manifest.limits =
             wanted::limits(&manifest.limits, limits.as_ref()).map_err(Refused::Spec)?;
         let authority = grants.authority(&manifest)?;
-        let access = self.accesses.check(&manifest, &authority).await;
-        if !access.missing.is_empty() {
-            return Err(Refused::Access(access.missing));
+        let new = (&manifest, &authority);
+        if !live.is_some_and(|live| needs_the_same((&live.manifest, &live.authority), new)) {
+            self.may_itself(&manifest, &authority).await?;
         }
-        if let Some(first) = access.unknown.first() {
-            let others = access.unknown.len() - 1;
-            warn!(plugin = %name, first, others, "what the host itself may do is not known");
-        }
-        let component = self.component(&digest, bytes).await?;
+        let component = self.component(artifact).await?;
         let spec = PluginSpec::of(&manifest, digest, config.to_string());
         let plugin = Plugin::new(&self.engine, &component, spec)?;
         plugin.trial().await?;
@@ -152,36 +149,49 @@ impl Loader {
         Ok(Version { digest, manifest, authority, code, trial, shadow })
     }
 
+    /// Asks whether the host may do itself what the plugin needs.
+    async fn may_itself(&self, manifest: &Manifest, authority: &Authority) -> Result<(), Refused> {
+        let access = self.accesses.check(manifest, authority).await;
+        if !access.missing.is_empty() {
+            return Err(Refused::Access(access.missing));
+        }
+        if let Some(first) = access.unknown.first() {
+            let (plugin, others) = (&manifest.plugin.name, access.unknown.len() - 1);
+            warn!(%plugin, first, others, "what the host itself may do is not known");
+        }
+        Ok(())
+    }
+
     /// Compiles a version into the cache, so that this replica can take it over at once, also when its source
     /// is gone by then.
     ///
     /// # Errors
     /// As [`Loader::load`].
-    pub(crate) async fn warm(&self, package: Package) -> Result<(), Refused> {
-        package.manifest.served_by(TRACKS)?;
-        self.component(&package.digest, package.bytes).await.map(drop)
+    pub(crate) async fn warm(&self, artifact: &Artifact) -> Result<(), Refused> {
+        artifact.manifest.served_by(TRACKS)?;
+        self.component(artifact).await.map(drop)
     }
 
     /// The component that once had this digest, if it is still known.
-    pub(crate) async fn remembered(&self, digest: String) -> Option<Package> {
+    pub(crate) async fn remembered(&self, digest: String) -> Option<Artifact> {
         let cache = self.cache.clone();
         let read = move || {
             let path = cache.get(&Digest::parse(&digest)?, COMPONENTS)?;
-            Package::read(std::fs::read(path).ok()?).ok()
+            Package::read(std::fs::read(path).ok()?).ok().map(Artifact::held)
         };
         tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     /// The compiled component: from the cache, or compiled now and cached.
-    async fn component(&self, digest: &Digest, bytes: Arc<[u8]>) -> Result<Component, Refused> {
+    async fn component(&self, artifact: &Artifact) -> Result<Component, Refused> {
         let Ok(_one) = self.compiling.acquire().await else {
             return Err(RegistryError::ShuttingDown.into());
         };
-        let (engine, cache, digest) = (self.engine.clone(), self.cache.clone(), *digest);
-        let compiled =
-            tokio::task::spawn_blocking(move || compiled(&engine, &cache, &digest, &bytes));
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let (digest, artifact) = (artifact.digest, artifact.clone());
+        let compiled = tokio::task::spawn_blocking(move || compiled(&engine, &cache, &artifact));
         let tell = |since| info!(digest = digest.short(), ?since, "still compiling");
-        Ok(progress::told(STILL, compiled, tell).await??)
+        progress::told(STILL, compiled, tell).await?
     }
 }
 
@@ -200,20 +210,27 @@ impl From<EntryError> for Refused {
     }
 }
 
-/// Loads from the cache, or compiles. A cache that fails costs time, never a plugin.
+/// Whether a version needs of the cluster what the live one needs: nothing has to be asked then, as a refusal
+/// would keep a version in place that may do no more.
+fn needs_the_same(live: (&Manifest, &Authority), new: (&Manifest, &Authority)) -> bool {
+    live.0.controllers == new.0.controllers && live.1 == new.1
+}
+
+/// Loads from the cache, or compiles; the bytes are read for that alone, so that plugins that wait for their
+/// turn hold none. A cache that fails costs time, never a plugin.
 fn compiled(
     engine: &Engine,
     cache: &CompileCache,
-    digest: &Digest,
-    bytes: &[u8],
-) -> Result<Component, LoadError> {
-    let key = engine.compatibility_key();
+    artifact: &Artifact,
+) -> Result<Component, Refused> {
+    let (digest, key) = (&artifact.digest, engine.compatibility_key());
     if let Some(path) = cache.get(digest, &key) {
         match engine.load_precompiled(&path) {
             Ok(component) => return Ok(component),
             Err(error) => warn!(%error, "a cached compilation is not usable; compiling anew"),
         }
     }
+    let bytes = &artifact.package()?.bytes;
     let began = Instant::now();
     info!(digest = digest.short(), bytes = bytes.len(), "compiling");
     let code = engine.compile(bytes)?;
@@ -222,10 +239,46 @@ fn compiled(
         warn!(%error, "the component cannot be kept for a later roll-back");
     }
     match cache.put(digest, &key, &code) {
-        Ok(path) => engine.load_precompiled(&path),
+        Ok(path) => Ok(engine.load_precompiled(&path)?),
         Err(error) => {
             warn!(%error, "the compilation cannot be cached");
-            engine.load(bytes)
+            Ok(engine.load(bytes)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use joch_core::grants_file::GrantsFile;
+
+    use super::*;
+
+    fn version(number: &str, more: &str) -> (Manifest, Authority) {
+        let text = format!(
+            "manifest = 1\n\
+             plugin = {{ name = \"p\", version = \"{number}\", kind = \"controller\", track = \"0.1\" }}\n\
+             [[controller]]\nname = \"c\"\n\
+             primary = {{ group = \"a.io\", version = \"v1\", kind = \"A\" }}\n{more}"
+        );
+        let manifest = Manifest::parse(&text).unwrap();
+        let authority = GrantsFile::requested().authority(&manifest).unwrap();
+        (manifest, authority)
+    }
+
+    #[test]
+    fn only_a_version_that_needs_what_the_live_one_needs_is_not_asked_about() {
+        let live = version("1", "");
+        let rule = "[[grant.kube]]\nverbs = [\"get\"]\nkinds = [\"v1/ConfigMap\"]\n\
+                    namespaces = \"same\"\n";
+        let table = [
+            (version("2", ""), true),
+            (version("2", "finalizer = \"a.io/f\"\n"), false),
+            (version("2", "watch = [{ kind = \"v1/ConfigMap\", by = \"read\" }]\n"), false),
+            (version("2", rule), false),
+        ];
+        for ((manifest, authority), same) in table {
+            let found = needs_the_same((&live.0, &live.1), (&manifest, &authority));
+            assert_eq!(found, same, "{manifest:?}");
         }
     }
 }
