@@ -118,10 +118,14 @@ impl Board {
         self.with(plugin, |record| record.note(entry));
     }
 
-    /// The plugin is another replica's: nothing else is known of it.
+    /// The plugin is another replica's: nothing is known of it but the finalizers that it has set here, of
+    /// which the other one may not have heard.
     pub(crate) fn stand_by(&self, plugin: &PluginName, holder: Option<String>) {
-        let record = Record::of_other(Standby { holder });
-        self.lock().records.insert(plugin.clone(), record);
+        let mut inner = self.lock();
+        let record = inner.records.entry(plugin.clone()).or_default();
+        let finalizers = std::mem::take(&mut record.finalizers);
+        *record = Record { finalizers, ..Record::of_other(Standby { holder }) };
+        drop(inner);
         self.changed.notify_one();
     }
 
@@ -234,6 +238,8 @@ fn view(state: &FileState, records: &BTreeMap<PluginName, Record>) -> FileView {
 
 #[cfg(test)]
 mod tests {
+    use joch_core::finalizer::Kept;
+
     use super::*;
 
     #[test]
@@ -257,7 +263,10 @@ mod tests {
             Some("junk")
         );
         assert_eq!(overview.plugins[&plugin]["phase"], "Loading");
+        let kept = Kept { kind: "a.io/v1/A".parse().unwrap(), name: "a.io/one".into() };
+        board.with(&plugin, |record| record.finalizers.insert(kept.clone()));
         board.stand_by(&plugin, Some("other".to_owned()));
+        assert!(board.with(&plugin, |record| record.finalizers.contains(&kept)));
         assert!(board.reports(&[]).is_empty(), "another replica writes its status");
         let overview = board.overview(Vec::new());
         assert_eq!(overview.plugins[&plugin], json!({"phase": "Standby", "holder": "other"}));

@@ -104,7 +104,7 @@ impl Record {
     pub(crate) fn recall(&mut self, status: &PluginStatus) {
         self.history = status.history.iter().take(HISTORY).cloned().collect();
         self.last_good.clone_from(&status.last_good_digest);
-        self.finalizers = finalizers(status);
+        self.finalizers.extend(finalizers(status));
     }
 
     /// Adds an entry, the newest first.
@@ -303,10 +303,9 @@ mod tests {
         let known = vec![kept("a.io/v1/A", "a.io/one"), kept("a.io/v1/A", "a.io/two")];
         let junk = kept("no kind", "a.io/three");
         let finalizers = [known.clone(), vec![junk]].concat();
-        let mut record = Record::default();
-        record.recall(&PluginStatus { finalizers, ..PluginStatus::default() });
         let version = Kept { kind: "b.io/v1/B".parse().unwrap(), name: "b.io/one".into() };
-        record.finalizers.insert(version);
+        let mut record = Record { finalizers: [version].into(), ..Record::default() };
+        record.recall(&PluginStatus { finalizers, ..PluginStatus::default() });
         let told = record.report(&[])["finalizers"].clone();
         let told: Vec<KeptFinalizer> = serde_json::from_value(told).unwrap();
         assert_eq!(told, [known, vec![kept("b.io/v1/B", "b.io/one")]].concat());

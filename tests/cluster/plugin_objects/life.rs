@@ -92,18 +92,24 @@ fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<(
             Ok(())
         })
         .await?;
-        put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/other")?).await?;
-        eventually("the status names both finalizers", LONG, async || {
-            let named = all.get("hello").await?.data["status"]["finalizers"].clone();
+        let named = async |names: &[&str]| {
             let kind = "hello.joch.dev/v1alpha1/Greeting";
-            let both = ["hello.joch.dev/cleanup", "hello.joch.dev/other"];
-            ensure!(
-                named == json!(both.map(|name| json!({"kind": kind, "name": name}))),
-                "{named}"
-            );
-            Ok(())
-        })
-        .await?;
+            let name =
+                |name: &&str| json!({"kind": kind, "name": format!("hello.joch.dev/{name}")});
+            let expected: Vec<_> = names.iter().map(name).collect();
+            eventually("the status names the finalizers", LONG, async || {
+                let named = all.get("hello").await?.data["status"]["finalizers"].clone();
+                ensure!(named == json!(expected), "{named}");
+                Ok(())
+            })
+            .await
+        };
+        put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/other")?).await?;
+        named(&["cleanup", "other"]).await?;
+        host.terminate().await?;
+        put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/third")?).await?;
+        let mut host = stage.host().await?;
+        named(&["cleanup", "other", "third"]).await?;
         host.terminate().await?;
         let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
         maps.delete("code", &DeleteParams::default()).await?;
