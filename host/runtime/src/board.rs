@@ -118,13 +118,10 @@ impl Board {
         self.with(plugin, |record| record.note(entry));
     }
 
-    /// The plugin is another replica's: nothing is known of it but the finalizers that it has set here, of
-    /// which the other one may not have heard.
+    /// The plugin is another replica's: what is known of it is in its object.
     pub(crate) fn stand_by(&self, plugin: &PluginName, holder: Option<String>) {
         let mut inner = self.lock();
-        let record = inner.records.entry(plugin.clone()).or_default();
-        let finalizers = std::mem::take(&mut record.finalizers);
-        *record = Record { finalizers, ..Record::of_other(Standby { holder }) };
+        inner.records.entry(plugin.clone()).or_default().stand_by(Standby { holder });
         drop(inner);
         self.changed.notify_one();
     }

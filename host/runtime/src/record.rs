@@ -95,9 +95,11 @@ pub(crate) fn finalizers(status: &PluginStatus) -> BTreeSet<Kept> {
 }
 
 impl Record {
-    /// All that is known of a plugin that is another replica's.
-    pub(crate) fn of_other(standby: Standby) -> Self {
-        Self { standby: Some(standby), ..Self::default() }
+    /// The plugin is another replica's: nothing else is known of it but the finalizers that were set here, of
+    /// which the other one may not have heard.
+    pub(crate) fn stand_by(&mut self, standby: Standby) {
+        let finalizers = std::mem::take(&mut self.finalizers);
+        *self = Self { standby: Some(standby), finalizers, ..Self::default() };
     }
 
     /// Takes over what an earlier host knew.
