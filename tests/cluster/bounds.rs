@@ -160,7 +160,17 @@ fn api_calls_wait_for_the_plugins_rate_and_are_refused_beyond_it() -> Result<()>
         let text = eventually("a call is refused", LONG, refused).await?;
         ensure!(text == "1 calls to the API server per second (api-per-second)", "{text}");
         let refused = "joch_plugin_api_waits_total{plugin=\"puppet\",result=\"refused\"}";
-        until_metrics(&host, "it is counted", |metrics| metrics.contains(refused)).await.map(drop)
+        until_metrics(&host, "it is counted", |metrics| metrics.contains(refused)).await?;
+
+        // A version that may make more calls is not held to what the one before might.
+        let more = puppet::with(&[(LIMITS, &format!("{LIMITS}\napi-per-second = 1000"))])?;
+        stage.plugins.install("puppet.wasm", &more)?;
+        host.runs("puppet", &more).await?;
+        let call = { live.get("get") }.context("no call")?;
+        let run = puppet.plays(&host, json!([{"times": 30, "get": call}])).await?;
+        let made = run.steps.iter().filter(|step| step.error == "notFound").count();
+        ensure!(made == 30, "{made} of 30 calls");
+        Ok(())
     })
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::host::Host;
+use joch_tests::objects::end_pod;
 use joch_tests::puppet::{self, Puppet};
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
@@ -71,6 +72,36 @@ fn jobs_are_started_denied_and_bounded() -> Result<()> {
         let posts = stage.proxy.record().posts("jobs", &stage.namespace);
         ensure!(posts == 3, "{posts} POSTs of 3 Jobs");
         Ok(())
+    })
+}
+
+#[test]
+fn a_job_that_goes_or_ends_gives_its_place_to_the_next() -> Result<()> {
+    on_cluster("capabilities::job_places", async |cluster| {
+        let one = [("max-active = 3", "max-active = 1")];
+        let stage = puppet::stage(cluster, "capabilities::job_places", &one).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let run = puppet.plays(&host, json!([job("one"), job("two")])).await?;
+        run.answer(0)?;
+        ensure!(run.refusal(1)? == ("overBudget", "1"), "{run:?}");
+        let jobs: Api<Job> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        // Nobody touches the Puppet between: the Job of its own that went or ended wakes it.
+        let waits = async |name: &str| {
+            let run = puppet.plays(&host, json!([job(name)])).await?;
+            ensure!(run.refusal(0)?.0 == "overBudget", "{run:?}");
+            Ok(())
+        };
+        let started = async |name: &str| {
+            let there = async || Ok(jobs.get(name).await.map(drop)?);
+            eventually(&format!("{name} is started"), LONG, there).await
+        };
+        waits("two").await?;
+        jobs.delete("one", &DeleteParams::background()).await?;
+        started("two").await?;
+        waits("three").await?;
+        end_pod(&stage.client, &stage.namespace, "two", "Succeeded").await?;
+        started("three").await
     })
 }
 

@@ -10,7 +10,7 @@ use joch_tests::puppet::{self, Puppet, Run};
 use joch_tests::stage::Stage;
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{config_map, config_maps, denials, denied, frozen, with};
@@ -146,6 +146,31 @@ fn a_change_while_the_reconcile_goes_on_that_read_the_object_leads_to_another_on
             Ok(())
         })
         .await
+    })
+}
+
+#[test]
+fn an_object_that_appears_and_one_that_goes_wake_those_that_looked_for_it() -> Result<()> {
+    on_cluster("capabilities::appears", async |cluster| {
+        let stage = puppet::stage(cluster, "capabilities::appears", &[]).await?;
+        let host = Host::start(stage.options.clone()).await?;
+        let puppet = Puppet::new(&stage, "p").await?;
+        let run = puppet.plays(&host, json!([get("m", "confirmed")])).await?;
+        ensure!(run.refusal(0)?.0 == "notFound", "{run:?}");
+        // Nobody touches the Puppet from here on.
+        let last = async |what: &str, found: bool| {
+            eventually(what, LONG, async || {
+                let runs = puppet::runs(&host.log()?, "p");
+                let last = runs.last().context("no run")?.clone();
+                ensure!(last.step(0)?.ok == found, "{last:?}");
+                Ok(())
+            })
+            .await
+        };
+        config_map(&stage, json!({"metadata": {"name": "m"}, "data": {"a": "1"}})).await?;
+        last("it is read", true).await?;
+        config_maps(&stage).delete("m", &DeleteParams::default()).await?;
+        last("it is missed", false).await
     })
 }
 
