@@ -290,6 +290,11 @@ impl Keeper {
 
     /// Notes a refusal, and says so once per reason.
     fn refuse(&self, wanted: &Wanted, refused: &Refused) {
+        if let Refused::Superseded(why) = refused {
+            // What took its place is the next order.
+            debug!(plugin = %self.name, why, "a version was not loaded");
+            return self.shared.board.with(&self.name, |record| record.loading = None);
+        }
         let artifact = wanted.artifact.as_ref().ok();
         let refusal = Refusal {
             digest: artifact.map(|artifact| artifact.digest.to_string()),

@@ -31,6 +31,9 @@ const STILL: Duration = Duration::from_secs(2);
 pub(crate) enum Refused {
     #[error("{0}")]
     Source(String),
+    /// It waited for its turn to be compiled, and another one has taken its place.
+    #[error("{0}")]
+    Superseded(String),
     #[error("its digest is {found}, but only {wanted} is accepted (spec.digest)")]
     Digest { found: Digest, wanted: String },
     #[error(transparent)]
@@ -62,7 +65,7 @@ impl Refused {
     /// One word for conditions and history.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Source(_) => "SourceUnusable",
+            Self::Source(_) | Self::Superseded(_) => "SourceUnusable",
             Self::Digest { .. } => "DigestMismatch",
             Self::Unserved(Unserved::Adapter) => "NotAController",
             Self::Unserved(Unserved::Track { .. }) => "UnknownTrack",
@@ -98,6 +101,7 @@ impl Refused {
             Self::Registry(RegistryError::Claimed { .. })
                 | Self::Unclaimed(_)
                 | Self::Compiler(_)
+                | Self::Superseded(_)
                 | Self::Access(_)
                 | Self::Load(LoadError::Trial(Failure::Host(_)))
         )
@@ -206,7 +210,10 @@ impl From<NotClaimed> for Refused {
 
 impl From<EntryError> for Refused {
     fn from(error: EntryError) -> Self {
-        Self::Source(error.to_string())
+        match error {
+            EntryError::Changed(_) => Self::Superseded(error.to_string()),
+            _ => Self::Source(error.to_string()),
+        }
     }
 }
 
