@@ -37,10 +37,12 @@ fn breaking() -> Vec<Act> {
 /// Guests that go on, and are refused what is too much.
 fn asking() -> Vec<Act> {
     let event = json!({"reason": "Again", "message": "It is so."});
+    let jobs: Value = (0..8).map(|number| puppet::job(&format!("job-{number}"))).collect();
     vec![
         ("floods the log", json!([{"log": {"message": "flood", "lines": 100_000}}]), "Done"),
         ("calls the API in a loop", json!([{"times": 200, "get": live("none")}]), "Done"),
         ("publishes without end", json!([{"times": 200, "event": event}]), "Done"),
+        ("starts Jobs without end", jobs, "Done"),
         ("never wants to be called again", json!([{"requeue": i64::MAX}]), "RequeueAfter"),
         ("always wants to be called again", json!([{"requeue": 0}]), "RequeueAfter"),
     ]
@@ -105,6 +107,8 @@ fn each_hostile_guest_is_stopped_at_its_bound_and_its_neighbour_misses_nothing()
             ensure!(ended.starts_with(outcome), "{what}: {ended} and not {outcome}: {run:?}");
             match what {
                 "calls the API in a loop" => ensure!(refused(&run, "overLimit") == 180, "{run:?}"),
+                // Three is what it asks for.
+                "starts Jobs without end" => ensure!(refused(&run, "overBudget") == 5, "{run:?}"),
                 "publishes without end" => ensure!(refused(&run, "overLimit") == 195, "{run:?}"),
                 _ => {}
             }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use joch_tests::host::Host;
 use joch_tests::objects::end_pod;
-use joch_tests::puppet::{self, Puppet};
+use joch_tests::puppet::{self, Puppet, job};
 use joch_tests::suite::on_cluster;
 use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::batch::v1::Job;
@@ -12,19 +12,7 @@ use serde_json::{Value, json};
 
 use super::{denials, denied};
 
-/// A Job as the restricted profile wants it.
-fn job(name: &str) -> Value {
-    json!({"startJob": {"metadata": {"name": name}, "spec": {"template": {"spec": {
-        "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [{
-            "name": "main", "image": "registry.test/worker:1",
-            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-        }],
-    }}}}})
-}
-
-/// The same with a value put somewhere.
+/// A script's Job with a value put somewhere.
 fn with(mut job: Value, pointer: &str, value: Value) -> Result<Value> {
     let (parent, name) = pointer.rsplit_once('/').context("no pointer")?;
     let parent = job.pointer_mut(&format!("/startJob{parent}")).context("no such place")?;
