@@ -13,6 +13,7 @@ use joch_tests::wait::{LONG, eventually};
 
 use crate::hello;
 
+mod handover;
 mod split;
 
 const TASKS: &str = "kubetask";

@@ -200,8 +200,8 @@ impl Question {
     fn review(&self) -> SelfSubjectAccessReview {
         let Need { kind, subresource, name, verb, .. } = &self.need;
         let attributes = ResourceAttributes {
-            group: Some(kind.group.clone()),
-            version: Some(kind.version.clone()),
+            group: Some(kind.group.to_string()),
+            version: Some(kind.version.to_string()),
             resource: Some(self.resource.clone()),
             subresource: subresource.clone(),
             name: name.clone(),

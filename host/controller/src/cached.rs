@@ -38,7 +38,8 @@ impl Cached {
         data: &WatchData,
     ) -> Result<Arc<Self>, serde_json::Error> {
         object.metadata.managed_fields = None;
-        object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
+        object.types =
+            Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.to_string() });
         object.data = keep(object.data, data);
         let json: Json = serde_json::to_string(&object)?.into();
         let masked = matches!(data, WatchData::Fields(_));
@@ -68,6 +69,9 @@ impl Cached {
     }
 
     fn of(json: Json, metadata: ObjectMeta, masked: bool) -> Self {
+        let mut owners = metadata.owner_references.unwrap_or_default();
+        // They are kept for long, and lists are read into room for four.
+        owners.shrink_to_fit();
         let deleted = metadata.deletion_timestamp.as_ref().map(|time| time.0.as_millisecond());
         Self {
             json,
@@ -78,7 +82,7 @@ impl Cached {
             deleted_unix_ms: deleted.and_then(|ms| u64::try_from(ms).ok()).unwrap_or_default(),
             finalizers: metadata.finalizers.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
-            owners: metadata.owner_references.unwrap_or_default(),
+            owners,
             masked,
         }
     }

@@ -422,7 +422,8 @@ impl Controller {
         self.spec.watch.iter().find(watched)?;
         let owner = object.controller()?;
         let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
-        let primary = self.spec.reconciles().find(|p| p.kind == owner.kind && p.group == group)?;
+        let primary =
+            self.spec.reconciles().find(|p| *p.kind == *owner.kind && *p.group == *group)?;
         let namespaced = self.around.views.get(primary)?.served.namespaced;
         let namespace = namespace.filter(|_| namespaced).cloned();
         Some(ObjectKey { kind: primary.clone(), namespace, name: owner.name.clone() })

@@ -68,11 +68,11 @@ pub async fn resources(
 
 fn guess(kind: &Gvk) -> Resource {
     let gvk = GroupVersionKind::gvk(&kind.group, &kind.version, &kind.kind);
-    let cluster_scoped = match kind.group.as_str() {
-        "" => ["Namespace", "Node", "PersistentVolume"].contains(&kind.kind.as_str()),
+    let cluster_scoped = match &*kind.group {
+        "" => ["Namespace", "Node", "PersistentVolume"].contains(&&*kind.kind),
         "rbac.authorization.k8s.io" => kind.kind.starts_with("Cluster"),
-        "storage.k8s.io" => kind.kind != "CSIStorageCapacity",
-        "joch.dev" => kind.kind == "Plugin",
+        "storage.k8s.io" => *kind.kind != *"CSIStorageCapacity",
+        "joch.dev" => *kind.kind == *"Plugin",
         group => [
             "admissionregistration.k8s.io",
             "apiextensions.k8s.io",

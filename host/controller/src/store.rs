@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use joch_core::object::ObjectKey;
+use joch_core::object::{Gvk, ObjectKey};
 
 use crate::cached::{Cached, version};
 
@@ -31,7 +31,9 @@ pub(crate) struct Change {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     objects: HashMap<ObjectKey, Arc<Cached>>,
-    owned: HashMap<String, BTreeSet<ObjectKey>>,
+    /// The uid of each owner with each object that names it: one set, since most owners have one object, and
+    /// a set of one costs as much as one of ten.
+    owned: BTreeSet<(String, ObjectKey)>,
     deleted: HashMap<ObjectKey, u64>,
     deletions: VecDeque<ObjectKey>,
     listing: Option<HashSet<ObjectKey>>,
@@ -70,7 +72,7 @@ impl Store {
             self.disown(&key, old);
         }
         for owner in &object.owners {
-            self.owned.entry(owner.uid.clone()).or_default().insert(key.clone());
+            self.owned.insert((owner.uid.clone(), key.clone()));
         }
         if old.as_ref().is_some_and(|old| old.says_what(&object)) {
             return None;
@@ -96,8 +98,10 @@ impl Store {
 
     /// The objects that name `uid` as an owner.
     pub(crate) fn owned_by(&self, uid: &str) -> impl Iterator<Item = (&ObjectKey, &Arc<Cached>)> {
-        let keys = self.owned.get(uid).into_iter().flatten();
-        keys.filter_map(|key| self.objects.get_key_value(key))
+        let first = ObjectKey { kind: Gvk::new("", "", ""), namespace: None, name: String::new() };
+        let from = self.owned.range((uid.to_owned(), first)..);
+        from.take_while(move |(owner, _)| owner == uid)
+            .filter_map(|(_, key)| self.objects.get_key_value(key))
     }
 
     /// Every object, in no order.
@@ -118,12 +122,7 @@ impl Store {
 
     fn disown(&mut self, key: &ObjectKey, object: &Cached) {
         for owner in &object.owners {
-            if let Some(keys) = self.owned.get_mut(&owner.uid) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.owned.remove(&owner.uid);
-                }
-            }
+            self.owned.remove(&(owner.uid.clone(), key.clone()));
         }
     }
 

@@ -124,8 +124,8 @@ impl Seat {
     /// The seat of a kind, whatever its version.
     #[must_use]
     pub fn of_kind(kind: &Gvk) -> Self {
-        let name = match kind.group.as_str() {
-            "" => kind.kind.clone(),
+        let name = match &*kind.group {
+            "" => kind.kind.to_string(),
             group => format!("{}.{group}", kind.kind),
         };
         Self::Kind(name.to_lowercase())

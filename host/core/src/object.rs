@@ -2,25 +2,27 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A kind of resource. Written `v1/ConfigMap` or `batch/v1/Job`; the core group is the empty string.
 ///
-/// One that is read from a manifest is checked, whichever way it is written: its parts go into paths.
+/// One that is read from a manifest is checked, whichever way it is written: its parts go into paths. Clones
+/// share the parts: each key of an object has them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "Parts")]
+#[serde(try_from = "Parts", into = "Parts")]
 pub struct Gvk {
     /// The API group; empty for the core group.
-    pub group: String,
+    pub group: Arc<str>,
     /// The version within the group.
-    pub version: String,
+    pub version: Arc<str>,
     /// The kind, in CamelCase.
-    pub kind: String,
+    pub kind: Arc<str>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
     group: String,
@@ -28,11 +30,18 @@ struct Parts {
     kind: String,
 }
 
+impl From<Gvk> for Parts {
+    fn from(Gvk { group, version, kind }: Gvk) -> Self {
+        let [group, version, kind] = [group, version, kind].map(|part| part.to_string());
+        Self { group, version, kind }
+    }
+}
+
 impl TryFrom<Parts> for Gvk {
     type Error = InvalidKind;
 
     fn try_from(Parts { group, version, kind }: Parts) -> Result<Self, InvalidKind> {
-        let parts = Self { group, version, kind };
+        let parts = Self::new(&group, &version, &kind);
         let read: Self = parts.to_string().parse()?;
         if read == parts { Ok(read) } else { Err(InvalidKind(parts.to_string())) }
     }
@@ -47,14 +56,14 @@ impl Gvk {
     /// A kind from its three parts.
     #[must_use]
     pub fn new(group: &str, version: &str, kind: &str) -> Self {
-        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+        Self { group: group.into(), version: version.into(), kind: kind.into() }
     }
 
     /// `batch/v1` or `v1`, as in an object's `apiVersion`.
     #[must_use]
     pub fn api_version(&self) -> String {
         if self.group.is_empty() {
-            self.version.clone()
+            self.version.to_string()
         } else {
             format!("{}/{}", self.group, self.version)
         }
@@ -139,7 +148,7 @@ pub struct ObjectRef {
 pub fn owned_by(primary: &ObjectKey, uid: &str) -> Value {
     json!([{
         "apiVersion": primary.kind.api_version(),
-        "kind": primary.kind.kind,
+        "kind": *primary.kind.kind,
         "name": primary.name,
         "uid": uid,
         "controller": true,

@@ -18,7 +18,7 @@ const LONGEST_TEXT: usize = 4 << 10;
 const LONGEST_REASON: usize = 128;
 
 pub(crate) fn kind(kind: types::Gvk) -> Gvk {
-    Gvk { group: kind.group, version: kind.version, kind: kind.kind }
+    Gvk::new(&kind.group, &kind.version, &kind.kind)
 }
 
 pub(crate) fn reference(reference: types::ObjectRef) -> ObjectRef {
@@ -36,7 +36,9 @@ pub(crate) fn freshness(freshness: reader::Freshness) -> Freshness {
 
 pub(crate) fn to_reference(reference: ObjectRef) -> types::ObjectRef {
     let ObjectRef { key: ObjectKey { kind, namespace, name }, uid } = reference;
-    let kind = types::Gvk { group: kind.group, version: kind.version, kind: kind.kind };
+    let [group, version, kind] =
+        [&kind.group, &kind.version, &kind.kind].map(|part| part.to_string());
+    let kind = types::Gvk { group, version, kind };
     types::ObjectRef { kind, namespace, name, uid }
 }
 

@@ -50,7 +50,9 @@ pub(crate) struct Fleet {
 
 /// A keeper at work.
 struct Handle {
-    orders: watch::Sender<Order>,
+    /// Its order, and that order's number.
+    orders: watch::Sender<(u64, Order)>,
+    /// Which order was obeyed last.
     done: watch::Receiver<u64>,
 }
 
@@ -325,22 +327,23 @@ impl Fleet {
 
     fn give(&mut self, name: PluginName, order: Order) {
         if let Some(handle) = self.keepers.get(&name) {
-            handle.orders.send_replace(order);
+            handle.orders.send_modify(|(number, old)| (*number, *old) = (*number + 1, order));
             return;
         }
-        let (orders, receiver) = watch::channel(order);
+        let (orders, receiver) = watch::channel((1, order));
         let (counter, done) = watch::channel(0);
         let keeper = Keeper::new(name.clone(), self.shared.clone());
         tokio::spawn(keeper.run(receiver, counter));
         self.keepers.insert(name, Handle { orders, done });
     }
 
-    /// Ends keepers whose plugin is out.
+    /// Ends keepers whose plugin is out. One that still has an order to obey would do so beside the next
+    /// keeper of that name.
     fn drop_idle(&mut self) {
         let board = &self.shared.board;
         self.keepers.retain(|name, handle| {
-            let ended =
-                matches!(*handle.orders.borrow(), Order::End(_)) && *handle.done.borrow() > 0;
+            let (number, order) = &*handle.orders.borrow();
+            let ended = matches!(order, Order::End(_)) && *handle.done.borrow() == *number;
             !ended || board.is_known(name)
         });
     }

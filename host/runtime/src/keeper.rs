@@ -110,21 +110,21 @@ impl Keeper {
         }
     }
 
-    /// Obeys until the sender of orders is gone; `done` counts the orders that were obeyed.
+    /// Obeys until the sender of orders is gone; `done` is the number of the order that was obeyed last.
     pub(crate) async fn run(
         mut self,
-        mut orders: watch::Receiver<Order>,
+        mut orders: watch::Receiver<(u64, Order)>,
         done: watch::Sender<u64>,
     ) {
         let mut taken_out = self.shared.taken_out.subscribe();
         loop {
-            let order = orders.borrow_and_update().clone();
+            let (number, order) = orders.borrow_and_update().clone();
             match &order {
                 Order::Run(wanted) => self.keep(wanted).await,
                 Order::StandBy { holder, wanted } => self.stand_by(holder, wanted.as_deref()).await,
                 Order::End(ending) => self.end(ending).await,
             }
-            done.send_modify(|count| *count += 1);
+            done.send_replace(number);
             let probation = self.live.clone().filter(|_| !self.judged);
             let verdict = async {
                 match &probation {

@@ -22,7 +22,7 @@ impl Selection {
             return true;
         }
         let of_group = |manifest: &Manifest| {
-            manifest.reconciles().any(|kind| self.groups.contains(&kind.group))
+            manifest.reconciles().any(|kind| self.groups.contains(&*kind.group))
         };
         self.plugins.contains(name) || (!self.groups.is_empty() && manifest.is_none_or(of_group))
     }

@@ -34,19 +34,21 @@ fn a_host_without_the_definition_serves_its_folder_and_shows_it_later() -> Resul
     })
 }
 
+/// The example with a finalizer.
+fn finalizing(name: &str) -> Result<Vec<u8>> {
+    let bytes = component("hello-controller")?;
+    let text = manifest_text(&bytes)?;
+    let line = "status = { phase = \"phase\" }";
+    ensure!(text.contains(line), "the manifest no longer has the line");
+    let text = text.replace(line, &format!("{line}\nfinalizer = \"{name}\""));
+    Ok(with_manifest(&bytes, &text)?)
+}
+
 #[test]
 fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<()> {
     on_bare_cluster("plugin_objects::uninstall", async |cluster| {
         let stage = stage(cluster, "plugin_objects::uninstall", &[]).await?;
         let mut host = stage.host().await?;
-        let bytes = component("hello-controller")?;
-        let text = manifest_text(&bytes)?;
-        let finalizing = |name: &str| {
-            let line = "status = { phase = \"phase\" }";
-            ensure!(text.contains(line), "the manifest no longer has the line");
-            let text = text.replace(line, &format!("{line}\nfinalizer = \"{name}\""));
-            Ok(with_manifest(&bytes, &text)?)
-        };
         put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/cleanup")?).await?;
         let source = json!({"configMap":
             {"namespace": stage.namespace, "name": "code", "key": "hello.wasm"}});
@@ -122,6 +124,42 @@ fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<(
         .await?;
         let left = greetings.get("grace").await?.metadata.finalizers.unwrap_or_default();
         ensure!(left.is_empty(), "the uninstall left {left:?}");
+        host.terminate().await
+    })
+}
+
+#[test]
+fn a_plugin_that_is_uninstalled_and_installed_again_at_once_is_as_new_each_time() -> Result<()> {
+    on_bare_cluster("plugin_objects::again", async |cluster| {
+        let stage = stage(cluster, "plugin_objects::again", &[]).await?;
+        let mut host = stage.host().await?;
+        put_in_map(&stage, "code", "hello.wasm", &finalizing("hello.joch.dev/cleanup")?).await?;
+        let source = json!({"configMap":
+            {"namespace": stage.namespace, "name": "code", "key": "hello.wasm"}});
+        let mut hello = plugin("hello", &source);
+        hello["spec"]["deletionPolicy"] = "releaseFinalizers".into();
+        let all = plugins(stage.client.clone());
+        let greetings = greetings(stage.client.clone(), &stage.namespace);
+        create(&greetings, &greeting("grace")).await?;
+        for _ in 0..8 {
+            create(&all, &hello).await?;
+            let live = until(&all, "hello", "Active", &["Ready=True/Running"]).await?;
+            ensure!(live.data["status"]["finalizers"].as_array().is_some_and(|it| it.len() == 1));
+            eventually("the finalizer is set", LONG, async || {
+                let finalizers = greetings.get("grace").await?.metadata.finalizers;
+                ensure!(finalizers.unwrap_or_default().len() == 1, "not yet");
+                Ok(())
+            })
+            .await?;
+            all.delete("hello", &DeleteParams::default()).await?;
+            eventually("the Plugin is gone", LONG, async || {
+                ensure!(all.get_opt("hello").await?.is_none(), "it is there");
+                Ok(())
+            })
+            .await?;
+            let left = greetings.get("grace").await?.metadata.finalizers.unwrap_or_default();
+            ensure!(left.is_empty(), "the uninstall left {left:?}");
+        }
         host.terminate().await
     })
 }

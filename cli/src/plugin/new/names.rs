@@ -58,9 +58,9 @@ impl Names {
         let singular = kind.kind.to_ascii_lowercase();
         vec![
             ("plugin", plugin.clone()),
-            ("group", kind.group.clone()),
-            ("version", kind.version.clone()),
-            ("kind", kind.kind.clone()),
+            ("group", kind.group.to_string()),
+            ("version", kind.version.to_string()),
+            ("kind", kind.kind.to_string()),
             ("plural", plural(&singular)),
             ("singular", singular),
         ]

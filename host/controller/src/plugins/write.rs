@@ -41,7 +41,7 @@ impl PluginWriter {
     /// The API server's; [`KubeError::AlreadyExists`] if there is an object of that name.
     pub async fn create_mirror(&self, plugin: &str, file: &str) -> Result<(), KubeError> {
         let object = json!({
-            "apiVersion": plugin_kind().api_version(), "kind": plugin_kind().kind,
+            "apiVersion": plugin_kind().api_version(), "kind": *plugin_kind().kind,
             "metadata": {"name": plugin, "labels": {"app.kubernetes.io/managed-by": "joch-controller-manager"}},
             "spec": {"source": {"folder": file}},
         });
@@ -85,6 +85,10 @@ impl PluginWriter {
                 error => return Err(error),
             },
         };
+        if found.metadata.uid.as_ref() != Some(&object.uid) {
+            // The one that is meant is gone; another one has its name.
+            return Ok(());
+        }
         let mut finalizers = found.metadata.finalizers.unwrap_or_default();
         finalizers.retain(|name| name != FINALIZER);
         if held {

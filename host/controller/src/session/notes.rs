@@ -115,7 +115,7 @@ impl Notes {
         };
         let reference = ObjectReference {
             api_version: Some(about.kind.api_version()),
-            kind: Some(about.kind.kind.clone()),
+            kind: Some(about.kind.kind.to_string()),
             name: Some(about.name.clone()),
             namespace: about.namespace.clone(),
             uid: Some(uid.to_owned()),

@@ -226,7 +226,7 @@ impl Session {
         let mut document = parse_object(text)?;
         let fields = document.as_object_mut().ok_or_else(|| not_an_object(text))?;
         fields.insert("apiVersion".to_owned(), key.kind.api_version().into());
-        fields.insert("kind".to_owned(), key.kind.kind.clone().into());
+        fields.insert("kind".to_owned(), (*key.kind.kind).into());
         let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
         let Some(metadata) = metadata.as_object_mut() else {
             return Err(KubeError::Invalid("metadata has to be an object".to_owned()));

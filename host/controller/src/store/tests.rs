@@ -117,8 +117,16 @@ fn owners_are_indexed_and_follow_changes() {
     store.learn(key("m"), object("m", 2, "second"));
     assert_eq!(store.owned_by("first").count(), 0);
     assert_eq!(store.owned_by("second").count(), 1);
+    for (number, owner) in ["a", "ab", "ab", "b"].into_iter().enumerate() {
+        let name = format!("of-{owner}-{number}");
+        store.learn(key(&name), object(&name, 3, owner));
+    }
+    let owned = |owner: &str| store.owned_by(owner).map(|(key, _)| &*key.name).collect::<Vec<_>>();
+    assert_eq!(owned("ab"), ["of-ab-1", "of-ab-2"]);
+    assert_eq!([owned("a"), owned("b")], [["of-a-0"], ["of-b-3"]]);
+    assert!(owned("c").is_empty());
     store.delete(key("m"), &object("m", 3, "second"));
-    assert!(store.owned.is_empty());
+    assert_eq!(store.owned.len(), 4);
 }
 
 #[test]

@@ -11,7 +11,7 @@ const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kept");
 type Named = ((String, String, String), Option<String>, String, Option<String>);
 
 fn comes_back((kind, namespace, name, uid): &Named) {
-    let kind = Gvk { group: kind.0.clone(), version: kind.1.clone(), kind: kind.2.clone() };
+    let kind = Gvk::new(&kind.0, &kind.1, &kind.2);
     let key = ObjectKey { kind, namespace: namespace.clone(), name: name.clone() };
     let ours = ObjectRef { key, uid: uid.clone() };
     assert_eq!(reference(to_reference(ours.clone())), ours);

@@ -49,7 +49,7 @@ impl Roles {
                 Some(subresource) => format!("{}/{subresource}", resource.plural),
                 None => resource.plural.clone(),
             };
-            let target = (need.kind.group.clone(), name, need.name.clone());
+            let target = (need.kind.group.to_string(), name, need.name.clone());
             let add = |scope: &mut Scope| {
                 let verbs = scope.entry(target.clone()).or_default();
                 let all = verbs.entry(need.verb).or_default();

@@ -48,7 +48,7 @@ fn unfinished(setting: &Setting, world: &World) -> usize {
     let own = |uid: &str| {
         world.cluster.objects().any(|object| {
             let kind = setting.controller.reconciles().any(|kind| {
-                object.get("kind").and_then(Value::as_str) == Some(kind.kind.as_str())
+                object.get("kind").and_then(Value::as_str) == Some(&*kind.kind)
                     && object.get("apiVersion").and_then(Value::as_str) == Some(&kind.api_version())
             });
             kind && object.pointer("/metadata/uid").and_then(Value::as_str) == Some(uid)
