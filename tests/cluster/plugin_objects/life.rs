@@ -10,7 +10,7 @@ use joch_tests::stage::Stage;
 use joch_tests::suite::on_bare_cluster;
 use joch_tests::wait::{LONG, eventually};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::json;
 
 use crate::hello::{greeting, install_kind, until_text};
@@ -42,6 +42,14 @@ fn finalizing(name: &str) -> Result<Vec<u8>> {
     ensure!(text.contains(line), "the manifest no longer has the line");
     let text = text.replace(line, &format!("{line}\nfinalizer = \"{name}\""));
     Ok(with_manifest(&bytes, &text)?)
+}
+
+async fn until_gone(all: &Api<DynamicObject>) -> Result<()> {
+    eventually("the Plugin is gone", LONG, async || {
+        ensure!(all.get_opt("hello").await?.is_none(), "it is there");
+        Ok(())
+    })
+    .await
 }
 
 #[test]
@@ -80,11 +88,7 @@ fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<(
         })
         .await?;
         all.delete("hello", &DeleteParams::default()).await?;
-        eventually("the Plugin is gone", LONG, async || {
-            ensure!(all.get_opt("hello").await?.is_none(), "it is there");
-            Ok(())
-        })
-        .await?;
+        until_gone(&all).await?;
         ensure!(!held("grace").await?, "the uninstall left the finalizer");
 
         // One that a host finds when it starts: the source is gone, and the first version had another name.
@@ -117,11 +121,7 @@ fn an_uninstall_releases_finalizers_and_a_plain_removal_keeps_them() -> Result<(
         maps.delete("code", &DeleteParams::default()).await?;
         all.delete("hello", &DeleteParams::default()).await?;
         let mut host = stage.host().await?;
-        eventually("the Plugin is gone", LONG, async || {
-            ensure!(all.get_opt("hello").await?.is_none(), "it is there");
-            Ok(())
-        })
-        .await?;
+        until_gone(&all).await?;
         let left = greetings.get("grace").await?.metadata.finalizers.unwrap_or_default();
         ensure!(left.is_empty(), "the uninstall left {left:?}");
         host.terminate().await
@@ -152,11 +152,7 @@ fn a_plugin_that_is_uninstalled_and_installed_again_at_once_is_as_new_each_time(
             })
             .await?;
             all.delete("hello", &DeleteParams::default()).await?;
-            eventually("the Plugin is gone", LONG, async || {
-                ensure!(all.get_opt("hello").await?.is_none(), "it is there");
-                Ok(())
-            })
-            .await?;
+            until_gone(&all).await?;
             let left = greetings.get("grace").await?.metadata.finalizers.unwrap_or_default();
             ensure!(left.is_empty(), "the uninstall left {left:?}");
         }
