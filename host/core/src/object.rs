@@ -86,13 +86,16 @@ impl FromStr for Gvk {
             [group, version, kind] if !group.is_empty() => (*group, *version, *kind),
             _ => return Err(InvalidKind(text.to_owned())),
         };
-        let plain = |part: &str| {
-            !part.is_empty()
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+        let label = |part: &str| {
+            let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            part.chars().all(inner)
+                && !part.is_empty()
+                && !part.starts_with('-')
+                && !part.ends_with('-')
         };
-        let valid = plain(version)
-            && plain(kind)
-            && (group.is_empty() || plain(group))
+        let valid = label(version)
+            && label(kind)
+            && (group.is_empty() || group.split('.').all(label))
             && version.starts_with('v')
             && kind.starts_with(|c: char| c.is_ascii_uppercase());
         if valid { Ok(Self::new(group, version, kind)) } else { Err(InvalidKind(text.to_owned())) }
@@ -185,9 +188,21 @@ mod tests {
 
     #[test]
     fn texts_that_name_no_kind_are_refused() {
-        for text in
-            ["", "Job", "v1/", "/v1/Job", "batch/v1/job", "a/b/c/d", "batch/1/Job", "v1/Jo b"]
-        {
+        for text in [
+            "",
+            "Job",
+            "v1/",
+            "/v1/Job",
+            "batch/v1/job",
+            "a/b/c/d",
+            "batch/1/Job",
+            "v1/Jo b",
+            "../v1/Job",
+            "a..b/v1/Job",
+            "-a/v1/Job",
+            "a.io/v1./Job",
+            "a.io/v1/Job-",
+        ] {
             assert!(text.parse::<Gvk>().is_err(), "{text:?} was accepted");
         }
     }

@@ -96,7 +96,8 @@ fn key(text: &str) -> Option<String> {
         !label.is_empty() && label.chars().all(inner) && between_alphanumerics(label)
     };
     let subdomain = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(label);
-    let valid = prefix.is_none_or(subdomain) && !name.is_empty() && value(name).is_some();
+    let whole = !name.is_empty() && trim(name) == name && value(name).is_some();
+    let valid = prefix.is_none_or(subdomain) && whole;
     valid.then(|| text.to_owned())
 }
 

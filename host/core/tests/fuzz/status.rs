@@ -81,10 +81,17 @@ fn keeps_the_contract(history: &History) {
     let created = rfc3339(history.created * 1000);
     let mut object = json!({"metadata": {"creationTimestamp": created}, "status": {}});
     let (mut generation, mut known) = (1, Dropped::new());
+    // The API server prunes whatever anybody writes.
+    let admit = |object: &mut Value| {
+        for path in &history.unknown {
+            prune(&mut object["status"], &path.split('.').collect::<Vec<_>>());
+        }
+    };
     for step in &history.steps {
         generation += step.edits;
         if let Some((name, value)) = &step.foreign {
             object["status"][name] = value.clone();
+            admit(&mut object);
         }
         let decide = |object: &Value, known: &Dropped, later: u64| {
             let now = rfc3339((step.clock + later) * 1000);
@@ -109,9 +116,7 @@ fn keeps_the_contract(history: &History) {
                 "the patch leads elsewhere"
             );
             promises::hold(&before, &object["status"], &created, generation, &fields, &known);
-            for path in &history.unknown {
-                prune(&mut object["status"], &path.split('.').collect::<Vec<_>>());
-            }
+            admit(&mut object);
             known.extend(dropped(&expected, &object));
             plan = decide(&object, &known, 60).expect("the same report").plan;
         }
