@@ -121,7 +121,7 @@ mod tests {
             ("7up", None, "begin with a letter"),
             ("a", Some("v1/Banner"), "a group with a dot"),
             ("a", Some("apps/v1/Banner"), "a group with a dot"),
-            ("a", Some("a..b/v1/Banner"), "a group with a dot"),
+            ("a", Some("A.b/v1/Banner"), "a group with a dot"),
             ("a", Some("a.b/v1Alpha1/Banner"), "small letters"),
             ("a", Some("a.b/v1/Ban-ner"), "CamelCase"),
         ] {
