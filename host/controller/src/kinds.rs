@@ -71,8 +71,8 @@ fn guess(kind: &Gvk) -> Resource {
     let cluster_scoped = match &*kind.group {
         "" => ["Namespace", "Node", "PersistentVolume"].contains(&&*kind.kind),
         "rbac.authorization.k8s.io" => kind.kind.starts_with("Cluster"),
-        "storage.k8s.io" => *kind.kind != *"CSIStorageCapacity",
-        "joch.dev" => *kind.kind == *"Plugin",
+        "storage.k8s.io" => &*kind.kind != "CSIStorageCapacity",
+        "joch.dev" => &*kind.kind == "Plugin",
         group => [
             "admissionregistration.k8s.io",
             "apiextensions.k8s.io",

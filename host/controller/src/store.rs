@@ -68,11 +68,14 @@ impl Store {
             return None;
         }
         let old = self.objects.insert(key.clone(), object.clone());
-        if let Some(old) = &old {
-            self.disown(&key, old);
-        }
-        for owner in &object.owners {
-            self.owned.insert((owner.uid.clone(), key.clone()));
+        // Owners seldom change, and everything else often does.
+        if old.as_ref().is_none_or(|old| old.owners != object.owners) {
+            if let Some(old) = &old {
+                self.disown(&key, old);
+            }
+            for owner in &object.owners {
+                self.owned.insert((owner.uid.clone(), key.clone()));
+            }
         }
         if old.as_ref().is_some_and(|old| old.says_what(&object)) {
             return None;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::manifest::Manifest;
+use crate::name::is_label;
 use crate::object::Gvk;
 use crate::outcome::{Failure, Outcome};
 
@@ -94,12 +95,7 @@ pub fn release(
 #[must_use]
 pub fn is_qualified(name: &str) -> bool {
     let Some((domain, rest)) = name.split_once('/') else { return false };
-    let label = |label: &str| {
-        let ends = [label.chars().next(), label.chars().next_back()];
-        label.len() <= 63
-            && ends.iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
+    let label = |label: &str| label.len() <= 63 && is_label(label);
     let plain = rest.replace(['_', '.'], "-");
     domain.len() <= 253
         && domain.split('.').all(label)

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::name::is_small_label;
+
 mod danger;
 pub mod http;
 mod jobs;
@@ -63,12 +65,11 @@ fn yes() -> bool {
 
 /// Whether a text is a DNS label, as names of namespaces are.
 fn dns_label(text: &str) -> Result<(), &'static str> {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let valid = (1..=63).contains(&text.len())
-        && text.chars().all(legal)
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    if valid { Ok(()) } else { Err("is no DNS label (a-z, 0-9 and '-', at most 63 characters)") }
+    if text.len() <= 63 && is_small_label(text) {
+        Ok(())
+    } else {
+        Err("is no DNS label (a-z, 0-9 and '-', at most 63 characters)")
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+/// Whether a text consists of letters, digits and `-`, with a letter or a digit at both ends: a DNS label, but
+/// for its length, of which each use has its own.
+pub(crate) fn is_label(text: &str) -> bool {
+    let ends = [text.chars().next(), text.chars().next_back()];
+    ends.iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// The same in small letters, as Kubernetes wants names.
+pub(crate) fn is_small_label(text: &str) -> bool {
+    is_label(text) && !text.contains(|c: char| c.is_ascii_uppercase())
+}
+
 /// A plugin's name: a DNS label of at most 40 characters (the Plugin object carries it, and names that
 /// are derived from it still have to fit into 63).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,12 +48,7 @@ impl FromStr for PluginName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let valid = !text.is_empty()
-            && text.len() <= Self::MAX
-            && text.chars().all(legal)
-            && !text.starts_with('-')
-            && !text.ends_with('-');
+        let valid = text.len() <= Self::MAX && is_small_label(text);
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidName(text.to_owned())) }
     }
 }

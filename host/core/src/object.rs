@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::name::is_label;
+
 /// A kind of resource. Written `v1/ConfigMap` or `batch/v1/Job`; the core group is the empty string.
 ///
 /// One that is read from a manifest is checked, whichever way it is written: its parts go into paths. Clones
@@ -86,16 +88,9 @@ impl FromStr for Gvk {
             [group, version, kind] if !group.is_empty() => (*group, *version, *kind),
             _ => return Err(InvalidKind(text.to_owned())),
         };
-        let label = |part: &str| {
-            let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            part.chars().all(inner)
-                && !part.is_empty()
-                && !part.starts_with('-')
-                && !part.ends_with('-')
-        };
-        let valid = label(version)
-            && label(kind)
-            && (group.is_empty() || group.split('.').all(label))
+        let valid = is_label(version)
+            && is_label(kind)
+            && (group.is_empty() || group.split('.').all(is_label))
             && version.starts_with('v')
             && kind.starts_with(|c: char| c.is_ascii_uppercase());
         if valid { Ok(Self::new(group, version, kind)) } else { Err(InvalidKind(text.to_owned())) }

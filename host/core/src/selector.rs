@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::name::is_small_label;
+
 /// A label selector. Every requirement has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector(Vec<Requirement>);
@@ -91,11 +93,7 @@ fn key(text: &str) -> Option<String> {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
     };
-    let label = |label: &str| {
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        !label.is_empty() && label.chars().all(inner) && between_alphanumerics(label)
-    };
-    let subdomain = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(label);
+    let subdomain = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(is_small_label);
     let whole = !name.is_empty() && trim(name) == name && value(name).is_some();
     let valid = prefix.is_none_or(subdomain) && whole;
     valid.then(|| text.to_owned())

@@ -106,8 +106,8 @@ fn value(text: &str) -> Option<String> {
 }
 
 fn ends_well(text: &str) -> bool {
-    let outer = |c: &char| !c.is_ascii_alphanumeric();
-    !text.chars().next().is_some_and(|c| outer(&c)) && !text.ends_with(|c| outer(&c))
+    let ends = [text.chars().next(), text.chars().next_back()];
+    ends.iter().flatten().all(char::is_ascii_alphanumeric)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ const SHRINKING: u32 = 20_000;
 pub struct Target {
     /// Its name; its kept inputs are in the folder of that name.
     pub name: &'static str,
-    /// The folder of all kept inputs of the crate.
+    /// The folder of all kept inputs, within the crate.
     pub kept: &'static str,
     /// How many inputs a bounded run tries: about a second's worth of an optimised build.
     pub cases: u32,
@@ -69,7 +69,9 @@ impl Target {
     }
 
     fn folder(self) -> PathBuf {
-        Path::new(self.kept).join(self.name)
+        // Where the crate is now, not where it was built: checkouts may share what is built.
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the test");
+        Path::new(&here).join(self.kept).join(self.name)
     }
 
     fn replay<T: DeserializeOwned + Debug>(self, property: &impl Fn(&T)) {

@@ -18,7 +18,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/kept");
+const KEPT: &str = "tests/fuzz/kept";
 
 const MANIFEST: &str = "manifest = 1\n[plugin]\nname = \"sample\"\nversion = \"1\"\nkind = \"adapter\"\n\
     track = \"0.1\"\n";

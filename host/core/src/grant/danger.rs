@@ -91,7 +91,7 @@ const fn writes(
 /// Why a verb on a kind or subresource is dangerous, if it is.
 pub(super) fn of_part(kind: &Gvk, subresource: Option<&str>, verb: Verb) -> Option<&'static str> {
     let meant = |danger: &&Danger| {
-        danger.group == &*kind.group
+        *danger.group == *kind.group
             && (danger.kinds.is_empty() || danger.kinds.contains(&&*kind.kind))
             && (danger.subresources.is_empty()
                 || subresource.is_some_and(|name| danger.subresources.contains(&name)))
@@ -161,7 +161,7 @@ pub(crate) fn harmless_secret(rule: &SecretRule) -> SecretRule {
 /// Whether a rule touches what is never granted, to read or to write, in any version: the plugins
 /// themselves.
 pub(crate) fn is_forbidden(rule: &KubeRule) -> bool {
-    rule.kinds.iter().any(|kind| *kind.group == *"joch.dev" && *kind.kind == *"Plugin")
+    rule.kinds.iter().any(|kind| &*kind.group == "joch.dev" && &*kind.kind == "Plugin")
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn a_controller_of_a_namespaced_kind() {
 #[test]
 fn a_controller_of_a_cluster_scoped_kind() {
     assert_eq!(
-        texts("finalizer = \"a.io/f\"", REQUESTED, |kind| Some(*kind.kind != *"A")),
+        texts("finalizer = \"a.io/f\"", REQUESTED, |kind| Some(&*kind.kind != "A")),
         [
             "get on a.io/v1/A @ Cluster: grants",
             "list on a.io/v1/A @ Cluster: grants, watches",

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kept");
+const KEPT: &str = "kept";
 
 type Named = ((String, String, String), Option<String>, String, Option<String>);
 

@@ -106,7 +106,7 @@ impl Document<'_> {
 
 /// Whether every cluster serves the kind; its name is known then.
 fn is_built_in(kind: &Gvk) -> bool {
-    !kind.group.contains('.') || kind.group.ends_with(".k8s.io") || *kind.group == *"joch.dev"
+    !kind.group.contains('.') || kind.group.ends_with(".k8s.io") || &*kind.group == "joch.dev"
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
